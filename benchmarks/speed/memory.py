@@ -1,0 +1,57 @@
+"""Peak memory of a short and a long video on the Gaussian model, and what is alive at both ends of the long
+one.
+
+`python -m benchmarks.speed.memory METHOD '{"knob": 1}' CHUNKS` prints it as JSON; a process of its own,
+because a peak never falls.
+"""
+
+import gc
+import json
+import resource
+import sys
+from typing import Any
+
+import torch
+
+from rewards.base import Scores
+from sn_eval import models, rollouts, search
+
+SHORT = 20
+
+
+def near_start(frames: Any, prompts: Any, *, fps: float, anchor: Any = None, metadata: Any = None) -> Scores:
+    """A reward that needs the beam's anchors."""
+    return Scores(-(frames - anchor[:, :1]).abs().mean((1, 2, 3, 4)))
+
+
+def peak(method: str, knobs: dict[str, Any], chunks: int) -> dict[str, Any]:
+    """Peak of the process in KiB, and (number, bytes) of the tensors alive after step 20 and after the
+    last.
+    """
+    alive = {}
+
+    def look(done: int, total: int) -> None:
+        if done in (SHORT, total):
+            gc.collect()
+            tensors = [each for each in gc.get_objects() if type(each) is torch.Tensor]
+            alive[done] = (len(tensors), sum(each.untyped_storage().nbytes() for each in tensors))
+
+    model = models.create("gaussian", size=24, frames_per_chunk=2)
+    rollout = rollouts.create("chunk", model=model, steps=2, chunks=chunks, eta=0.5)
+    run = search.create(method, **knobs)
+    run(rollout, near_start, ["p"], emit=lambda frames: None, trace=lambda row: None, on_progress=look)
+    return {"peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, "alive": alive}
+
+
+def main() -> None:
+    """Measures and prints."""
+    method, knobs, chunks = sys.argv[1], json.loads(sys.argv[2]), int(sys.argv[3])
+    torch.set_num_threads(1)
+    peak(method, knobs, SHORT)  # imports and pools are not the video's
+    short, long = peak(method, knobs, SHORT), peak(method, knobs, chunks)
+    growth = {"short": short["peak"], "long": long["peak"], "ratio": long["peak"] / short["peak"]}
+    sys.stdout.write(json.dumps({**growth, "alive": long["alive"]}) + "\n")
+
+
+if __name__ == "__main__":
+    main()

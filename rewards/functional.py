@@ -1,0 +1,296 @@
+"""The pure maths that rewards and metrics share: consistency of features, light, colour, masks.
+
+Sources stand in each docstring. Everything is batched over leading dimensions, deterministic, and free of
+state.
+"""
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int64, Shaped
+from torch import Tensor
+
+# --- consistency of features --------------------------------------------------------------------------
+
+
+def unit(x: Float[Tensor, "*n d"]) -> Float[Tensor, "*n d"]:
+    """L2-normalised vectors; the zero vector stays zero.
+
+    >>> unit(torch.tensor([[3.0, 4.0], [0.0, 0.0]])).tolist()
+    [[0.6000000238418579, 0.800000011920929], [0.0, 0.0]]
+    """
+    return F.normalize(x, dim=-1)
+
+
+def cos_plus(x: Float[Tensor, "*n d"], y: Float[Tensor, "*m d"]) -> Float[Tensor, "*k"]:
+    """max(0, cosine), 0..1, over the last dimension; leading dimensions broadcast.
+
+    >>> cos_plus(torch.tensor([[1.0, 0.0], [1.0, 0.0]]), torch.tensor([[1.0, 0.0], [-1.0, 0.0]])).tolist()
+    [1.0, 0.0]
+    """
+    return (unit(x) * unit(y)).sum(-1).clamp(0, 1)
+
+
+def consistency(features: Float[Tensor, "b t d"]) -> Float[Tensor, "b"]:
+    """VBench's subject and background consistency: 1/(T−1) Σ_{t≥2} ½[cos+(t−1, t) + cos+(1, t)]; 0..1.
+
+    NaN for a single frame. Source: VBench (arXiv:2311.17982), in the form of its public tool.
+
+    >>> consistency(torch.tensor([[[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]]])).tolist()
+    [0.5]
+    """
+    return anchor_consistency(features[:, 1:], features[:, :1]).mean(1)
+
+
+def anchor_consistency(
+    features: Float[Tensor, "b t d"], anchor: Float[Tensor, "b ta d"], fixed: float = 1.0
+) -> Float[Tensor, "b t"]:
+    """ScalingNoise's long-horizon score of each frame: ½[cos+(anchor, t) + cos+(t−1, t)]; 0..1.
+
+    The frame before the first one is the anchor's last. `fixed` weighs the fixed anchor (the anchor's first
+    frame) against the sliding one (its last). Source: ScalingNoise (arXiv:2503.16400), section on the reward;
+    the same functional as VBench's subject consistency when the anchor is the video's first frame.
+
+    >>> x, y = [1.0, 0.0], [0.0, 1.0]
+    >>> anchor_consistency(torch.tensor([[x, y]]), torch.tensor([[x, y]]), fixed=0.5).tolist()
+    [[0.25, 0.25]]
+    """
+    before = torch.cat([anchor[:, -1:], features[:, :-1]], dim=1)
+    still = fixed * cos_plus(features, anchor[:, :1]) + (1 - fixed) * cos_plus(features, anchor[:, -1:])
+    return 0.5 * (still + cos_plus(features, before))
+
+
+def temporal_flickering(frames: Float[Tensor, "b t c h w"]) -> Float[Tensor, "b"]:
+    """VBench's temporal flickering: (255 − mean absolute difference of neighbours, on 0..255)/255; 0..1.
+
+    frames: 0..1. NaN for a single frame. Source: VBench (arXiv:2311.17982).
+
+    >>> temporal_flickering(torch.tensor([0.0, 0.5, 0.5]).view(1, 3, 1, 1, 1)).tolist()
+    [0.75]
+    """
+    return 1 - (frames[:, 1:] - frames[:, :-1]).abs().flatten(2).mean(2).mean(1)
+
+
+# --- colour and light -----------------------------------------------------------------------------------
+
+
+def srgb_to_linear(rgb: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
+    """sRGB 0..1 to linear light 0..1. Source: IEC 61966-2-1.
+
+    >>> [round(x, 4) for x in srgb_to_linear(torch.tensor([0.0, 0.04, 0.5, 1.0])).tolist()]
+    [0.0, 0.0031, 0.214, 1.0]
+    """
+    return torch.where(rgb <= 0.04045, rgb / 12.92, ((rgb.clamp(min=0) + 0.055) / 1.055) ** 2.4)
+
+
+# Linear sRGB to CIE XYZ divided by the D65 white point: rows sum to 1, so grey has a* = b* = 0.
+_XYZ = torch.tensor([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+_TO_XYZ = _XYZ / _XYZ.sum(1, keepdim=True)
+
+
+def linear_to_lab(linear: Float[Tensor, "*n 3 h w"]) -> Float[Tensor, "*n 3 h w"]:
+    """Linear sRGB light to CIE L*a*b* (D65): L* 0..100. Source: CIE 15.
+
+    >>> red = torch.tensor([1.0, 0.0, 0.0]).view(3, 1, 1)
+    >>> [round(x, 1) for x in linear_to_lab(red).flatten().tolist()]
+    [53.2, 80.1, 67.2]
+    """
+    xyz = torch.einsum("rc,...chw->...rhw", _TO_XYZ.to(linear), linear)
+    f = torch.where(xyz > (6 / 29) ** 3, xyz.clamp(min=1e-6) ** (1 / 3), xyz / (3 * (6 / 29) ** 2) + 4 / 29)
+    x, y, z = f.unbind(-3)
+    return torch.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], dim=-3)
+
+
+def tone(lab: Float[Tensor, "*n 3 h w"]) -> Float[Tensor, "*n 2 h w"]:
+    """A surface's colour apart from how much light falls on it: 50·(a*, b*)/(L* + 16).
+
+    A gain g in linear light multiplies a*, b* and L* + 16 alike by g^(1/3) (above L* = 8), so exposure,
+    shading and shadow leave it as it is. About −60..60. Source: follows from the definition of L*a*b*.
+
+    >>> light = torch.tensor([0.5, 0.1, 0.1]).view(3, 1, 1)
+    >>> a, b = tone(linear_to_lab(light)), tone(linear_to_lab(0.5 * light))
+    >>> bool(torch.allclose(a, b, atol=1e-3))
+    True
+    """
+    return 50 * lab[..., 1:, :, :] / (lab[..., :1, :, :] + 16).clamp(min=4)
+
+
+def luminance(linear: Float[Tensor, "*n 3 h w"]) -> Float[Tensor, "*n h w"]:
+    """Relative luminance Y of linear sRGB light, 0..1. Source: ITU-R BT.709."""
+    return torch.einsum("c,...chw->...hw", _XYZ[1].to(linear), linear)
+
+
+def lightness(y: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
+    """CIE L* of relative luminance, 0..100: even steps look even. Source: CIE 15.
+
+    >>> [round(x, 1) for x in lightness(torch.tensor([0.0, 0.184, 1.0])).tolist()]
+    [0.0, 50.0, 100.0]
+    """
+    return torch.where(y > (6 / 29) ** 3, 116 * y.clamp(min=1e-6) ** (1 / 3) - 16, y * (29 / 3) ** 3)
+
+
+def shades_of_grey(
+    linear: Float[Tensor, "*n 3 p"], mask: Bool[Tensor, "*n p"], power: float = 6.0
+) -> Float[Tensor, "*n 3"]:
+    """The illuminant's colour as a unit vector: Minkowski mean over masked pixels.
+
+    Source: Finlayson and Trezzi, "Shades of Gray and Colour Constancy" (2004): power 6 is between grey world
+    (1) and max-RGB (∞).
+
+    >>> grey = torch.tensor([[0.5, 0.1], [0.5, 0.1], [0.5, 0.1]])
+    >>> shades_of_grey(grey, torch.tensor([True, True])).tolist()
+    [0.5773502588272095, 0.5773502588272095, 0.5773502588272095]
+    """
+    kept = (linear.clamp(min=1e-4) ** power) * mask.unsqueeze(-2)
+    mean = kept.sum(-1) / mask.sum(-1, keepdim=True).clamp(min=1)
+    return unit(mean.clamp(min=1e-30) ** (1 / power))
+
+
+def angle(x: Float[Tensor, "*n d"], y: Float[Tensor, "*n d"]) -> Float[Tensor, "*n"]:
+    """The angle between unit vectors in degrees, accurate near 0.
+
+    >>> round(angle(torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0])).item(), 3)
+    90.0
+    """
+    return torch.rad2deg(2 * torch.atan2((x - y).norm(dim=-1), (x + y).norm(dim=-1)))
+
+
+def masked_median(x: Float[Tensor, "*n p"], mask: Bool[Tensor, "*n p"]) -> Float[Tensor, "*n"]:
+    """The lower median of the masked values; NaN where the mask is empty.
+
+    >>> masked_median(torch.tensor([1.0, 9.0, 2.0, 3.0]), torch.tensor([True, False, True, True])).item()
+    2.0
+    """
+    return x.masked_fill(~mask, torch.nan).nanmedian(dim=-1).values
+
+
+def masked_mean(x: Float[Tensor, "*n p"], mask: Bool[Tensor, "*n p"]) -> Float[Tensor, "*n"]:
+    """The mean of the masked values; 0 where the mask is empty.
+
+    >>> masked_mean(torch.tensor([[1.0, 9.0, 3.0]]), torch.tensor([[True, False, True]])).tolist()
+    [2.0]
+    """
+    return (x * mask).sum(-1) / mask.sum(-1).clamp(min=1)
+
+
+def log_gain(
+    y: Float[Tensor, "*n p"], reference: Float[Tensor, "*n p"], mask: Bool[Tensor, "*n p"]
+) -> Float[Tensor, "*n"]:
+    """The robust gain from reference to y in natural logarithms: median(log y − log reference); NaN without
+    pixels.
+
+    >>> y = torch.tensor([[0.1, 0.2, 0.9]])
+    >>> round(log_gain(2 * y, y, torch.ones(1, 3, dtype=torch.bool)).item(), 2)
+    0.69
+    """
+    return masked_median(safe_log(y) - safe_log(reference), mask)
+
+
+def safe_log(light: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
+    """log(light + 0.002): the floor (half a step of 8-bit black) keeps noise in the dark from looking like
+    light.
+    """
+    return torch.log(light.clamp(min=0) + 0.002)
+
+
+def wasserstein1(
+    x: Float[Tensor, "*n p"], y: Float[Tensor, "*n p"], mask: Bool[Tensor, "*n p"]
+) -> Float[Tensor, "*n"]:
+    """Wasserstein-1 distance between the masked values of x and of y; 0 where the mask is empty.
+
+    Both lose the same pixels, so sorting puts equal fillers at the end, where they cancel.
+
+    >>> mask = torch.tensor([True, True, False])
+    >>> wasserstein1(torch.tensor([1.0, 2.0, 9.0]), torch.tensor([3.0, 2.0, 0.0]), mask).item()
+    1.0
+    """
+    filler = 1e4
+    gap = x.masked_fill(~mask, filler).sort(-1).values - y.masked_fill(~mask, filler).sort(-1).values
+    return gap.abs().sum(-1) / mask.sum(-1).clamp(min=1)
+
+
+# --- masks -------------------------------------------------------------------------------------------------
+
+
+def fit_within(frames: Float[Tensor, "*n c h w"], side: int) -> Float[Tensor, "*n c h2 w2"]:
+    """Pictures averaged down so that the longer side is at most `side`; smaller ones stay as they are.
+
+    >>> fit_within(torch.ones(2, 3, 8, 16), 8).shape
+    torch.Size([2, 3, 4, 8])
+    """
+    *lead, c, h, w = frames.shape
+    scale = side / max(h, w)
+    if scale >= 1:
+        return frames
+    size = (max(1, round(h * scale)), max(1, round(w * scale)))
+    small = F.interpolate(frames.reshape(-1, c, h, w), size, mode="area")
+    return small.view(*lead, c, *size)
+
+
+def grow(mask: Bool[Tensor, "*n h w"], pixels: int) -> Bool[Tensor, "*n h w"]:
+    """The mask widened by `pixels` in all eight directions.
+
+    >>> grow(torch.tensor([[True, False, False]]), 1).tolist()
+    [[True, True, False]]
+    """
+    for _ in range(pixels):
+        mask = largest_around(mask)
+    return mask
+
+
+def largest_around(x: Shaped[Tensor, "*n h w"]) -> Shaped[Tensor, "*n h w"]:
+    """The largest of each pixel and its eight neighbours (on a CPU several times faster than max pooling).
+
+    >>> largest_around(torch.tensor([[1, 0, 0, 5]])).tolist()
+    [[1, 1, 5, 5]]
+    """
+    for dim in (-1, -2):
+        n, wider = x.shape[dim], x.clone()
+        after, before = wider.narrow(dim, 0, n - 1), wider.narrow(dim, 1, n - 1)
+        torch.maximum(after, x.narrow(dim, 1, n - 1), out=after)
+        torch.maximum(before, x.narrow(dim, 0, n - 1), out=before)
+        x = wider
+    return x
+
+
+def component_labels(mask: Bool[Tensor, "n h w"]) -> Int64[Tensor, "n h w"]:
+    """Connected regions (eight neighbours): each gets the largest pixel index in it plus 1; 0 outside the
+    mask.
+
+    Labels spread to neighbours, and each label then takes over its own label's label (pointer jumping), so
+    the number of rounds grows with the logarithm of a region's length. The result does not depend on the rest
+    of the batch.
+
+    >>> component_labels(torch.tensor([[[True, True, False, True]]])).tolist()
+    [[[2, 2, 0, 4]]]
+    """
+    n, h, w = mask.shape
+    index = torch.arange(1, h * w + 1, device=mask.device, dtype=torch.float32).view(
+        1, h, w
+    )  # exact below 2^24
+    labels = index * mask
+    while True:
+        spread = largest_around(labels) * mask
+        table = F.pad(spread.flatten(1), (1, 0))  # label 0 points to itself
+        jumped = table.gather(1, spread.flatten(1).long()).view(n, h, w)
+        if torch.equal(jumped, labels):
+            return labels.long()
+        labels = jumped
+
+
+def component_areas(
+    labels: Int64[Tensor, "n h w"], weight: Float[Tensor, "n h w"], count: int
+) -> tuple[Float[Tensor, "n count"], Int64[Tensor, "n count"]]:
+    """Areas (sums of `weight`) and labels of the `count` largest regions, largest first; area 0 where there
+    are fewer.
+
+    >>> labels = torch.tensor([[[2, 2, 0, 4]]])
+    >>> component_areas(labels, torch.ones(1, 1, 4), 2)
+    (tensor([[2., 1.]]), tensor([[2, 4]]))
+    """
+    n, h, w = labels.shape
+    areas = torch.zeros(n, h * w + 1, device=weight.device).scatter_add(
+        1, labels.flatten(1), weight.flatten(1)
+    )
+    areas[:, 0] = 0
+    top = areas.topk(min(count, h * w), dim=1)
+    return top.values, top.indices

@@ -1,0 +1,1 @@
+"""Is it worth trusting? Checks on models, rewards and metrics against known truth."""

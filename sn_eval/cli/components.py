@@ -1,0 +1,87 @@
+"""What several commands do alike: list and explain components, pick a device, prepare a folder."""
+
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sn_eval.cli.console import print_json, say, show_table
+from sn_eval.results.files import ResultsError, cannot_write
+
+if TYPE_CHECKING:
+    import torch
+
+    from rewards.registry import Description, Registry
+
+Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, … or auto: a GPU where there is one.")]
+
+
+def show_list(registry: "Registry", title: str, as_json: bool) -> None:
+    """All components of a registry: name, what it is, parameters."""
+    found = [_in_short(registry.describe(name)) for name in registry.names()]
+    if as_json:
+        print_json(found)
+        return
+    rows = [(d.name, d.summary, ", ".join(p.name for p in d.parameters)) for d in found]
+    show_table(title, ("name", "what it is", "parameters"), rows)
+
+
+def _in_short(found: "Description") -> "Description":
+    """The summary as the whole first paragraph: sentences go over line ends."""
+    return replace(found, summary=" ".join(found.text.split("\n\n")[0].split()))
+
+
+def show_one(registry: "Registry", use: str, as_json: bool) -> None:
+    """One component in full: its documentation and its parameters."""
+    found = registry.describe(use)
+    if as_json:
+        print_json(found)
+        return
+    say(found.text)
+    say()
+    rows = [(p.name, p.type, "(must be given)" if p.default is None else p.default) for p in found.parameters]
+    show_table(f"Parameters of {found.name} ({found.module})", ("name", "type", "default"), rows)
+
+
+def parse_numbers(text: str, what: str) -> list[int]:
+    """Whole numbers of at least 1, separated by commas.
+
+    >>> parse_numbers("1, 2,4", "--look")
+    [1, 2, 4]
+    """
+    try:
+        numbers = [int(part) for part in text.split(",")]
+    except ValueError as error:
+        raise ResultsError(f"{what} {text!r}: give whole numbers such as 1,2,4") from error
+    if min(numbers) < 1:
+        raise ResultsError(f"{what} {text!r}: every number must be 1 or more")
+    return sorted(set(numbers))
+
+
+def pick_device(name: str) -> "torch.device":
+    """The device by name, or the best one for "auto"; ResultsError where it is not there."""
+    import torch
+
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise ResultsError(
+            f"device {name!r} cannot be used here: `sn-eval doctor` lists what there is"
+        ) from error
+    return device
+
+
+def writable_folder(folder: Path) -> Path:
+    """The folder, made where it is missing, once a file could be written in it; else ResultsError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=folder, prefix=".trial.") as file:
+            file.write(b"0" * 4096)
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+    return folder

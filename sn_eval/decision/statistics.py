@@ -1,0 +1,160 @@
+"""Is one method better than another? Pair first, then average, then ask how sure.
+
+Prompts, not videos, are the independent draws: seeds are averaged within a prompt, and the bootstrap
+resamples prompts. BCa intervals: Efron, "Better Bootstrap Confidence Intervals", JASA 1987, section 3; p by
+sign flips of the prompts' differences (Fisher's randomisation test).
+"""
+
+import math
+import warnings
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from scipy import stats
+
+MIN_PROMPTS_FOR_BOOTSTRAP = 20
+
+Pair = tuple[str, int]
+"""(prompt, seed): what two methods must share to be compared."""
+
+
+@dataclass(frozen=True)
+class PairedDifference:
+    """A paired comparison of method minus baseline, in the measurement's own unit.
+
+    `low`, `high` and `p` are None where too few prompts allow none; `losing` lists prompts on which the
+    method is worse, the worst first; `dropped` counts pairs left out because a side was missing or not
+    scored.
+    """
+
+    mean: float | None
+    low: float | None
+    high: float | None
+    p: float | None
+    n_prompts: int
+    n_pairs: int
+    dropped: int
+    confidence: float
+    method: str
+    losing: tuple[str, ...]
+    per_prompt: Mapping[str, float] = field(repr=False)
+
+    @property
+    def excludes_zero(self) -> bool:
+        """Whether the whole interval lies on one side of zero."""
+        return self.low is not None and self.high is not None and (self.low > 0 or self.high < 0)
+
+
+def differences_by_prompt(
+    method: Mapping[Pair, float | None], baseline: Mapping[Pair, float | None]
+) -> dict[str, list[float]]:
+    """method − baseline for every (prompt, seed) that both scored, grouped by prompt.
+
+    >>> ours = {("a", 0): 3, ("a", 1): 5, ("b", 0): 1}
+    >>> differences_by_prompt(ours, {("a", 0): 1, ("a", 1): 2, ("b", 0): None})
+    {'a': [2.0, 3.0]}
+    """
+    grouped = defaultdict(list)
+    for pair in sorted(method.keys() & baseline.keys()):
+        ours, theirs = _number(method[pair]), _number(baseline[pair])
+        if ours is not None and theirs is not None:
+            grouped[pair[0]].append(ours - theirs)
+    return dict(grouped)
+
+
+def paired_difference(
+    method: Mapping[Pair, float | None],
+    baseline: Mapping[Pair, float | None],
+    *,
+    higher_is_better: bool = True,
+    confidence: float = 0.95,
+    resamples: int = 10_000,
+    seed: int = 0,
+) -> PairedDifference:
+    """Mean difference over prompts with an interval and a two-sided p; deterministic for a seed.
+
+    From 20 prompts on: BCa bootstrap over prompts. Below: a t-interval, and `method` says so. p comes from
+    sign flips (all 2^n of them where `resamples` allow). Raises ValueError for a confidence outside (0, 1).
+
+    >>> ours = {("a", 0): 3.0, ("a", 1): 5.0, ("b", 0): 1.0, ("c", 0): 4.0}
+    >>> plain = {("a", 0): 1.0, ("a", 1): 2.0, ("b", 0): 2.0, ("c", 0): 1.0}
+    >>> result = paired_difference(ours, plain)
+    >>> result.mean, result.n_prompts, result.losing, result.p
+    (1.5, 3, ('b',), 0.5)
+    >>> f"{result.low:.3f} {result.high:.3f}", result.method
+    ('-3.914 6.914', 't-interval (3 prompts are below the 20 that the bootstrap needs)')
+    """
+    if not 0 < confidence < 1:
+        raise ValueError(f"confidence {confidence}: must lie between 0 and 1, e.g. 0.95.")
+    grouped = differences_by_prompt(method, baseline)
+    means = {prompt: float(np.mean(values)) for prompt, values in grouped.items()}
+    n_pairs = sum(map(len, grouped.values()))
+    values = np.array(list(means.values()))
+    low, high, how = interval(values, confidence=confidence, resamples=resamples, seed=seed)
+    sign = 1 if higher_is_better else -1
+    gains = {prompt: sign * value for prompt, value in means.items()}
+    losing = sorted((prompt for prompt in gains if gains[prompt] < 0), key=gains.__getitem__)
+    return PairedDifference(
+        mean=float(values.mean()) if len(values) else None,
+        low=low, high=high, p=sign_flip_p(values, resamples=resamples, seed=seed),
+        n_prompts=len(values), n_pairs=n_pairs, dropped=len(method.keys() | baseline.keys()) - n_pairs,
+        confidence=confidence, method=how, losing=tuple(losing), per_prompt=means,
+    )  # fmt: skip
+
+
+def interval(
+    values: np.ndarray, *, confidence: float = 0.95, resamples: int = 10_000, seed: int = 0
+) -> tuple[float | None, float | None, str]:
+    """(low, high, how) for the mean of independent values, one a prompt; (None, None, why) below two."""
+    n = len(values)
+    if n < 2:
+        return None, None, f"no interval ({n} prompt{'' if n == 1 else 's'}; at least 2 are needed)"
+    if np.ptp(values) == 0:
+        return float(values[0]), float(values[0]), f"all {n} prompts differ by the same amount"
+    if n < MIN_PROMPTS_FOR_BOOTSTRAP:
+        low, high = stats.t.interval(confidence, n - 1, loc=values.mean(), scale=stats.sem(values))
+        how = f"t-interval ({n} prompts are below the {MIN_PROMPTS_FOR_BOOTSTRAP} that the bootstrap needs)"
+        return float(low), float(high), how
+    how = f"BCa bootstrap over {n} prompts, {resamples} resamples"
+    return *_bootstrap(values, confidence, resamples, seed), how
+
+
+def sign_flip_p(values: np.ndarray, *, resamples: int = 10_000, seed: int = 0) -> float | None:
+    """Two-sided p of "the sign of each prompt's difference is a coin toss", exact when 2^n ≤ resamples.
+
+    None below two prompts. It never reaches 0: the observed signs count as one of the flips.
+
+    >>> sign_flip_p(np.array([1.0, 2.0, 3.0]))
+    0.25
+    """
+    n = len(values)
+    if n < 2:
+        return None
+    if 2**n <= resamples:
+        signs = 1 - 2 * ((np.arange(2**n)[:, None] >> np.arange(n)) & 1)
+        extra = 0
+    else:
+        signs = np.random.default_rng(seed).choice([-1, 1], size=(resamples, n))
+        extra = 1
+    observed = abs(values.sum())
+    slack = 1e-12 * np.abs(values).sum()  # equal sums in another order must count as equal
+    reached = int((np.abs(signs @ values) >= observed - slack).sum())
+    return (reached + extra) / (len(signs) + extra)
+
+
+def _bootstrap(values: np.ndarray, confidence: float, resamples: int, seed: int) -> tuple[float, float]:
+    """BCa bounds of the mean."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", stats.DegenerateDataWarning)
+        bounds = stats.bootstrap(
+            (values,), np.mean, n_resamples=resamples, confidence_level=confidence, method="BCa",
+            rng=np.random.default_rng(seed), batch=1000,
+        ).confidence_interval  # fmt: skip
+    return float(bounds.low), float(bounds.high)
+
+
+def _number(value: float | None) -> float | None:
+    """The value, or None when it is missing or NaN."""
+    return None if value is None or math.isnan(value) else float(value)

@@ -1,0 +1,1 @@
+"""From a description of what to run to finished, recorded videos and their comparison."""

@@ -1,0 +1,295 @@
+"""One cell: one prompt, one method, one seed — made, metered, measured and recorded in one folder.
+
+The folder ends with `video.mp4`, `trace.jsonl`, `contact_sheet.png` and, written last, `record.json`.
+"""
+
+import hashlib
+import json
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from rewards.base import Reward, UserError
+from sn_eval import proposals, rollouts, search
+from sn_eval.cost.devices import environment
+from sn_eval.cost.meter import Meter
+from sn_eval.interfaces import Branch, Generated, SearchMethod, VideoModel
+from sn_eval.results.record import Component, Record, versions
+from sn_eval.results.trace import TraceWriter
+from sn_eval.video import SheetRow, VideoWriter, contact_sheet, save_image, spread, to_uint8
+
+ID_VERSION = "v1"
+SHEET_TILES = 9
+SHEET_STEPS = 8  # steps of a search whose candidates are kept for its picture
+SHEET_CANDIDATES = 10
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Everything that decides a video's bits, by name: no objects, so that it can be stored, hashed and sent.
+
+    prompts: one, or one a chunk. budget: denoiser evaluations that the method is sized to, None for its own knobs.
+    """
+
+    prompts: tuple[str, ...]
+    model: Component
+    rollout: Component
+    method: Component
+    reward: Component | None = None
+    judges: tuple[Component, ...] = ()
+    seed: int = 0
+    budget: int | None = None
+    image: str | None = None
+    fingerprint: str = ""  # of what stands behind the names: weights, files, effective knobs (see `fingerprinted`)
+
+    @property
+    def id(self) -> str:
+        """A name that is the same for the same cell, whoever runs it; a change of what goes in makes v2."""
+        fields = {name: _plain(value) for name, value in vars(self).items()}
+        digest = hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
+        return f"{ID_VERSION}-{self.method.use.split(':')[-1].split('/')[-1]}-s{self.seed}-{digest[:16]}"
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Component):
+        return value.model_dump()
+    return [_plain(each) for each in value] if isinstance(value, tuple) else value
+
+
+@dataclass
+class Outcome:
+    """What a finished cell leaves in memory: its record, and the frames where they were asked for."""
+
+    record: Record
+    frames: UInt8[Tensor, "t 3 H W"] | None = None
+
+
+@dataclass
+class PreviewTap:
+    """A rollout that remembers what the first steps' candidates looked like, for the picture of the search."""
+
+    rollout: Any
+    shown: dict[tuple[int, str], list[Any]] = field(default_factory=dict)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.rollout, name)
+
+    def refine(self, branches: Sequence[Branch], look: int) -> list[Branch]:
+        """The rollout's own, looked over its shoulder."""
+        refined: list[Branch] = self.rollout.refine(branches, look)
+        for branch in refined:
+            step, key = branch.candidate.parent.depth, f"{branch.candidate.key:016x}"
+            if step < SHEET_STEPS and branch.preview is not None:
+                self.shown[step, key] = [to_uint8(branch.preview[-1:])[0]]
+        return refined
+
+
+def fingerprinted(cell: Cell, model: VideoModel) -> Cell:
+    """The cell, with a hash of what its names stand for now: other weights, files or defaults are another cell."""
+    uses = [part.use for part in (cell.model, cell.rollout, cell.method, cell.reward, *cell.judges) if part]
+    files = sorted({use.rpartition(":")[0] for use in uses if use.rpartition(":")[0].endswith(".py")})
+    behind = [hashlib.sha256(Path(file).read_bytes()).hexdigest() for file in files]
+    knobs = sorted((k, repr(v)) for k, v in vars(make_method(cell)).items() if k != "proposals")
+    named = json.dumps([getattr(model, "fingerprint", ""), behind, knobs])
+    return replace(cell, fingerprint=hashlib.sha256(named.encode()).hexdigest()[:16])
+
+
+def check_cell(cell: Cell, model: VideoModel) -> None:
+    """Refuse wrong knobs and a budget too small before anything is spent; nothing is made."""
+    rollout = rollouts.create(cell.rollout.use, model=model, **cell.rollout.params)
+    method: Any = make_method(cell)
+    if hasattr(method, "check"):
+        method.check(rollout)
+    if cell.budget is not None:
+        method.sized(cell.budget, rollout)
+
+
+def make_method(cell: Cell) -> SearchMethod:
+    """The cell's method; proposals given by name become objects."""
+    params = dict(cell.method.params)
+    if params.get("proposals"):
+        params["proposals"] = [proposals.create(str(name)) for name in params["proposals"]]  # type: ignore[union-attr]
+    method: SearchMethod = search.create(cell.method.use, **params)
+    return method
+
+
+def run_cell(
+    cell: Cell,
+    folder: Path,
+    model: VideoModel,
+    reward: Reward | None = None,
+    judges: Sequence[Reward] = (),
+    *,
+    image: Float[Tensor, "3 H W"] | None = None,
+    scale: int = 4,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> Outcome:
+    """Make, measure and record one video in `folder` (which exists and is empty).
+
+    model, reward, judges: the objects that the cell names, made once for many cells. Judges see the whole video
+    against its start frames; their time and frames are not the method's cost. Whatever is finished stays in the
+    folder when something fails; `record.json` is written last.
+    """
+    method = make_method(cell)
+    keep: list[Tensor] = []
+    with Meter(model.device) as meter:
+        rollout = rollouts.create(cell.rollout.use, model=meter.model(model), **cell.rollout.params)
+        if cell.budget is not None:
+            method = method.sized(cell.budget, rollout)
+        begin = model.start(cell.prompts[0], image, cell.seed).frames
+        with (
+            VideoWriter(folder / "video.mp4", fps=model.fps, scale=scale) as video,
+            TraceWriter(folder / "trace.jsonl") as trace,
+        ):
+            sheet = _Strip(rollout.frames + (0 if begin is None else len(begin)))
+
+            def take(frames: Tensor) -> None:
+                pixels = to_uint8(frames).cpu()
+                video.write(pixels)
+                sheet.add(pixels)
+                if judges:
+                    keep.append(pixels)
+
+            if begin is not None:
+                take(begin)
+            tap = PreviewTap(meter.rollout(rollout))
+            made = method(
+                tap, reward and meter.reward(reward), cell.prompts, emit=meter.sink(take), image=image,
+                seed=cell.seed, trace=trace.write, on_progress=on_progress,
+            )  # fmt: skip
+    frames = torch.cat(keep) if judges else None
+    scores = _scores(cell, made, reward, judges, frames, 0 if begin is None else len(begin), model.fps)
+    _sheets(folder, cell, sheet, tap, model.fps)
+    record = _record(cell, rollout, method, model, meter, made, video, scores)
+    return Outcome(record, frames)
+
+
+def _scores(
+    cell: Cell,
+    made: Generated,
+    reward: Reward | None,
+    judges: Sequence[Reward],
+    frames: Tensor | None,
+    start: int,
+    fps: float,
+) -> dict[str, float | None]:
+    """The searched reward's mean piece score, and every judge's verdict on the whole video."""
+    scores: dict[str, float | None] = {} if reward is None else {f"searched:{reward.spec.name}": made.score}
+    for look, rho in made.correlations.items():
+        scores[f"preview_correlation@{look}"] = rho
+    if frames is None:
+        return scores
+    whole = frames[None].float() / 255
+    anchor = whole[:, : max(start, 1)]
+    for component, judge in zip(cell.judges, judges, strict=True):
+        told = [{"seed": cell.seed}]
+        verdict = judge(whole[:, start:], [cell.prompts[0]], fps=fps, anchor=anchor, metadata=told)
+        scores[judge_name(component, judge)] = float(verdict.values[0])
+        for part, value in verdict.parts.items():
+            scores[f"{judge_name(component, judge)}/{part}"] = float(value[0])
+    return scores
+
+
+def judge_name(component: Component, judge: Reward) -> str:
+    """How a judge is called in tables: its name, with the encoder where it has one."""
+    encoder = f"[{judge.spec.encoder}]" if judge.spec.encoder else ""
+    return f"{component.use.split('/')[-1]}{encoder}"
+
+
+def _record(
+    cell: Cell, rollout: Any, method: Any, model: VideoModel, meter: Meter, made: Generated,
+    video: VideoWriter, scores: dict[str, float | None],
+) -> Record:  # fmt: skip
+    """Everything a later reader needs to know or to repeat the cell."""
+    knobs = {k: v for k, v in vars(method).items() if isinstance(v, int | float | str | tuple | list) and k != "name"}
+    knobs.pop("proposals", None)
+    solved = {
+        "fingerprint": cell.fingerprint,
+        "budget_nfe": cell.budget,
+        "winner": f"{made.winner:016x}",
+        "nominal_nfe": made.evaluations,
+    }
+    width, height = video.size
+    return Record(
+        id=cell.id, prompt=cell.prompts[0], schedule=cell.prompts if len(cell.prompts) > 1 else None,
+        image=cell.image, model=cell.model, rollout=cell.rollout, method=cell.method,
+        rewards=tuple(filter(None, (cell.reward, *cell.judges))),
+        parameters={"method": json.loads(json.dumps(knobs)), **solved, "preview": getattr(rollout, "preview", None)},
+        seed=cell.seed, frames=video.frames, fps=model.fps, width=width, height=height,
+        frames_sha256=video.frames_sha256, scores=scores, cost=meter.cost(),
+        environment=environment(model.device, max_batch=getattr(rollout, "max_batch", None)),
+        versions=dict(versions()), created=datetime.now(UTC).isoformat(timespec="seconds"),
+    )  # fmt: skip
+
+
+# --- pictures ---------------------------------------------------------------------------------------------
+
+
+class _Strip:
+    """Evenly spread frames of a video whose length is known, taken as it streams by."""
+
+    def __init__(self, total: int) -> None:
+        self.times = spread(total, SHEET_TILES)
+        self.frames: list[Tensor] = []
+        self._seen = 0
+
+    def add(self, pixels: UInt8[Tensor, "t 3 H W"]) -> None:
+        for time in self.times[len(self.frames) :]:
+            if time < self._seen + len(pixels):
+                self.frames.append(pixels[time - self._seen].clone())
+        self._seen += len(pixels)
+
+
+def _sheets(folder: Path, cell: Cell, strip: _Strip, tap: PreviewTap, fps: float) -> None:
+    """`contact_sheet.png`: the video; `search.png`: what was tried at each of the first steps, where anything was."""
+    label = f"{cell.method.use}\nseed {cell.seed}"
+    rows = [SheetRow(label, torch.stack(strip.frames))]
+    sheet = contact_sheet(rows, strip.times[: len(strip.frames)], caption=cell.prompts[0], fps=fps)
+    save_image(sheet, folder / "contact_sheet.png")
+    if tap.shown:
+        save_image(search_sheet(folder / "trace.jsonl", tap, cell), folder / "search.png")
+
+
+def search_sheet(trace: Path, tap: PreviewTap, cell: Cell) -> Any:
+    """A row a step, a tile a candidate: the preview's last frame with its score, framed where it was kept."""
+    from sn_eval.results.trace import read_trace
+
+    looked: dict[int, dict[str, dict[str, Any]]] = {}
+    for row in read_trace(trace):
+        if row["kind"] == "preview" and (row["step"], row["key"]) in tap.shown:
+            looked.setdefault(row["step"], {})[row["key"]] = row  # a later stage replaces an earlier one
+    rows = []
+    width = min(SHEET_CANDIDATES, max(len(found) for found in looked.values()))
+    for step, found in sorted(looked.items()):
+        best = sorted(found.values(), key=lambda row: (not row["kept"], -(row["score"] or 0.0), row["key"]))[:width]
+        tiles = [tap.shown[step, row["key"]][0] for row in best]
+        blank = torch.full_like(tiles[0], 255)
+        score = [
+            ("" if row["score"] is None else f"{row['score']:.3f}") + (" kept" if row["kept"] else "") for row in best
+        ]
+        rows.append(
+            SheetRow(
+                f"chunk {step + 1}",
+                torch.stack(tiles + [blank] * (width - len(tiles))),
+                marks={i: "#0072B2" for i, row in enumerate(best) if row["kept"]},
+                notes=dict(enumerate(score)),
+            )
+        )
+    caption = f"{cell.prompts[0]}\n{cell.method.use}: previews of each chunk's candidates, the kept ones framed"
+    return contact_sheet(rows, list(range(1, width + 1)), caption=caption)
+
+
+def check_prompts(prompts: Sequence[str]) -> tuple[str, ...]:
+    """The prompts, once none is empty."""
+    if not prompts or not all(prompt.strip() for prompt in prompts):
+        raise UserError("empty prompt: describe a scene, for example 'a red ball rolls to the left'.")
+    return tuple(prompts)

@@ -1,0 +1,1 @@
+"""What a run leaves behind: records, traces, tables and the folder that holds them. Needs no torch."""

@@ -1,0 +1,228 @@
+"""Chunk by chunk: each chunk is denoised from its own noise, given the clean end of the video so far.
+
+ScalingNoise (arXiv:2503.16400), image-to-video and diffusion-forcing models. Two kinds of preview: `early`,
+the x0 estimate of evaluation number `look` of the run itself, which then goes on from the state it is in;
+`coarse`, a separate run of `look` steps over the whole range, which shows more and is thrown away.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from rewards.base import UserError
+from rewards.registry import component
+from sn_eval.interfaces import (
+    BlackBoxModel,
+    Branch,
+    Candidate,
+    Clip,
+    Cond,
+    Finished,
+    Image,
+    Latents,
+    Schedule,
+    State,
+    StepwiseModel,
+    Video,
+    VideoModel,
+)
+from sn_eval.sampling import Batches, normal, step
+
+
+@component("chunk")
+@dataclass(frozen=True)
+class ChunkRollout:
+    """A video of `chunks` chunks, each from its own noise in `steps` denoising steps.
+
+    `preview` "early" or "coarse"; `eta` 0 deterministic … 1 ancestral; `max_batch` samples in one network
+    call.
+    """
+
+    model: VideoModel
+    steps: int = 8
+    chunks: int = 6
+    preview: Literal["early", "coarse"] = "early"
+    eta: float = 0.0
+    max_batch: int | None = None
+
+    name = "chunk"
+    preview_is_piece = True
+
+    def __post_init__(self) -> None:
+        """Refuses what cannot run."""
+        for what, value in (("steps", self.steps), ("chunks", self.chunks), ("max_batch", self.max_batch)):
+            if value is not None and value < 1:
+                raise UserError(f"{what} is {value}; it must be 1 or more")
+        if not 0 <= self.eta <= 1:
+            raise UserError(f"eta is {self.eta}; it must lie in 0 (deterministic) … 1 (ancestral)")
+        if self._black_box and self.preview == "early":
+            raise UserError(
+                f"model {self.model.name!r} is a black box: it has no early preview; use --preview coarse"
+            )
+        if self._black_box and self.eta:
+            raise UserError(f"model {self.model.name!r} is a black box: its sampler sets eta; leave it 0")
+
+    @property
+    def pieces(self) -> int:
+        """A piece is a chunk."""
+        return self.chunks
+
+    @property
+    def frames(self) -> int:
+        """Frames of the whole video."""
+        return self.chunks * self.model.frames_per_chunk
+
+    def start(
+        self, prompts: Sequence[str], image: Image | None, seed: int, noise_seed: int | None = None
+    ) -> State:
+        """The beam before the first chunk; what the model starts from is its fixed anchor."""
+        if not prompts or not all(prompt.strip() for prompt in prompts):
+            raise UserError("the prompt is empty; say in words what the video is to show")
+        history = self.model.start(prompts[0], image, seed)
+        own = seed if noise_seed is None else noise_seed
+        return State(own, tuple(prompts), history, fixed=history.frames)
+
+    def noise_shape(self) -> tuple[int, int, int, int]:
+        """(t, c, h, w) of a chunk's latents."""
+        return self.model.latent_shape(self.model.frames_per_chunk)
+
+    def matters(self, depth: int) -> bool:
+        """Every chunk is shown."""
+        return True
+
+    def expand(self, candidates: Sequence[Candidate]) -> list[Branch]:
+        """Each candidate at the top level; a parent is conditioned once, however many candidates it has."""
+        parents = {c.parent.identity: c.parent for c in candidates}
+        states = list(parents.values())
+        conds = self.model.condition([s.prompt for s in states], [s.inner for s in states])
+        row = {name: conds[i : i + 1] for i, name in enumerate(parents)}
+        device = self.model.device
+        return [Branch(c, self._top * c.noise.to(device), row[c.parent.identity]) for c in candidates]
+
+    def refine(self, branches: Sequence[Branch], look: int) -> list[Branch]:
+        """Branches with the preview of `look` evaluations, all in one batch."""
+        if not 1 <= look <= self.steps:
+            raise UserError(f"look is {look}; it must lie in 1 … {self.steps} (the denoising steps)")
+        if self.preview == "coarse":
+            clean = self._whole_run(branches, look)
+        else:
+            x, clean = self._steps(branches, self._schedule, branches[0].evaluations, look)
+            branches = [replace(b, x=moved, evaluations=look) for b, moved in zip(branches, x, strict=True)]
+        frames = self._decode(clean, branches)
+        return [replace(b, preview=f) for b, f in zip(branches, frames, strict=True)]
+
+    def commit(self, branches: Sequence[Branch]) -> list[Finished]:
+        """The remaining steps for these branches only, decoded, each appended to its own beam."""
+        done = branches[0].evaluations
+        if self._black_box:
+            clean = self._whole_run(branches, self.steps)
+        elif done < self.steps:
+            clean, _ = self._steps(branches, self._schedule, done, self.steps)
+        else:
+            clean = torch.stack([b.x for b in branches])
+        frames = self._decode(clean, branches)
+        return [self._finished(b, c, f) for b, c, f in zip(branches, clean, frames, strict=True)]
+
+    def preview_evaluations(self, depth: int, branches: int, seen: int, look: int) -> int:
+        """n·(look − seen) early (the run goes on), n·look coarse (a run of its own); × 2 with guidance."""
+        steps = look if self.preview == "coarse" else look - seen
+        return branches * steps * self.model.evaluations_per_call
+
+    def finish_evaluations(self, depth: int, branches: int, parents: int, seen: int) -> int:
+        """n·(T − seen) early, n·T coarse; × 2 with guidance."""
+        steps = self.steps if self.preview == "coarse" else self.steps - seen
+        return branches * steps * self.model.evaluations_per_call
+
+    def overhead(self) -> int:
+        """Nothing is denoised before the first chunk."""
+        return 0
+
+    def with_steps(self, steps: int) -> "ChunkRollout":
+        """The same rollout with other denoising steps."""
+        return replace(self, steps=steps)
+
+    # --- the parts ---
+
+    @property
+    def _black_box(self) -> bool:
+        return self.model.capability == "black_box"
+
+    @cached_property
+    def _batches(self) -> Batches:
+        return Batches(self.max_batch)
+
+    @cached_property
+    def _schedule(self) -> Schedule:
+        assert isinstance(self.model, StepwiseModel)
+        return self.model.schedule(self.steps).to(self.model.device)
+
+    @cached_property
+    def _top(self) -> float:
+        return 1.0 if self._black_box else float(self._schedule.noise[-1])
+
+    def _whole_run(self, branches: Sequence[Branch], steps: int) -> Latents:
+        """Clean latents of a run of `steps` steps from each branch's own noise."""
+        model, noise = self.model, self._noise(branches)
+        if isinstance(model, StepwiseModel):
+            schedule = model.schedule(steps).to(model.device)
+            tops = [replace(b, x=schedule.noise[-1] * n) for b, n in zip(branches, noise, strict=True)]
+            return self._steps(tops, schedule, 0, steps)[0]
+        assert isinstance(model, BlackBoxModel)
+        cond = Cond.cat([b.cond for b in branches])
+        clean = self._batches(lambda c, n: model.sample(c, n, steps), cond, noise)
+        return self._checked(clean, branches)
+
+    def _steps(
+        self, branches: Sequence[Branch], schedule: Schedule, first: int, last: int
+    ) -> tuple[Latents, Latents]:
+        """Evaluations first+1 … last of the schedule, all branches in one batch: (x, the last estimate of
+        x0).
+        """
+        model = self.model
+        assert isinstance(model, StepwiseModel)
+        x, cond = torch.stack([b.x for b in branches]), Cond.cat([b.cond for b in branches])
+        x0 = x
+        for done in range(first, last):
+            level = schedule.steps - done
+            times, *now = schedule.at(level, x.shape[:2])
+            _, *then = schedule.at(level - 1, x.shape[:2])
+            x0 = self._batches(model.denoise, x, times, cond)
+            x = step(x, x0, now, then, self.eta, self._fresh(branches, done))
+        return x, self._checked(x0, branches)
+
+    def _fresh(self, branches: Sequence[Branch], done: int) -> Latents | None:
+        """The sampler's own noise of one step, where it is stochastic; named by lineage as all noise is."""
+        if not self.eta:
+            return None
+        names = [(b.candidate.parent.seed, b.candidate.parent.depth, b.candidate.key) for b in branches]
+        shape = tuple(branches[0].x.shape)
+        return torch.stack([normal(shape, *name, "step", done) for name in names]).to(self.model.device)
+
+    def _noise(self, branches: Sequence[Branch]) -> Latents:
+        return torch.stack([b.candidate.noise for b in branches]).to(self.model.device)
+
+    def _decode(self, clean: Latents, branches: Sequence[Branch]) -> Video:
+        histories = [b.candidate.parent.inner for b in branches]
+        return self._batches(self.model.decode, clean, histories)
+
+    def _finished(self, branch: Branch, clean: Clip, frames: Float[Tensor, "n 3 H W"]) -> Finished:
+        candidate, parent = branch.candidate, branch.candidate.parent
+        history = self.model.extend(parent.inner, clean, frames)
+        grown = replace(parent, key=candidate.key, depth=parent.depth + 1, inner=history)
+        return Finished(branch, replace(grown, noise=candidate.noise, clean=clean), frames)
+
+    def _checked(self, x0: Latents, branches: Sequence[Branch]) -> Latents:
+        """The estimate, once it is finite; else the chunk and candidate that it belongs to."""
+        finite = torch.isfinite(x0).flatten(1).all(1)
+        if bool(finite.all()):
+            return x0
+        bad = branches[int((~finite).nonzero()[0])].candidate
+        raise UserError(
+            f"model {self.model.name!r} gave NaN or infinite latents in chunk {bad.parent.depth + 1} of "
+            f"{self.chunks}, candidate {bad.index}; what was finished is kept. Try float32 or less guidance"
+        )

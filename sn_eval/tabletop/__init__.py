@@ -1,0 +1,1 @@
+"""The tabletop world: rendered scenes with ground truth, and the small video model trained on them."""

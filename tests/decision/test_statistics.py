@@ -1,0 +1,146 @@
+"""Paired statistics: pairing matters, intervals cover, p is exact for small n, degenerate input is named."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from sn_eval.decision.statistics import differences_by_prompt, interval, paired_difference, sign_flip_p
+
+finite = st.floats(-1e3, 1e3, allow_nan=False).map(lambda x: round(x, 6))
+scores = st.dictionaries(st.tuples(st.sampled_from("abcdefgh"), st.integers(0, 3)), finite, min_size=1)
+
+
+def as_pairs(values: np.ndarray) -> dict[tuple[str, int], float]:
+    return {(f"p{i:03d}", 0): float(v) for i, v in enumerate(values)}
+
+
+@given(scores)
+@settings(max_examples=50, deadline=None)
+def test_a_method_against_itself_differs_by_exactly_nothing(a):
+    result = paired_difference(a, a, resamples=200)
+    assert result.mean == 0
+    assert result.losing == ()
+    assert not result.excludes_zero
+    assert result.p in (None, 1.0)
+
+
+@given(scores, scores)
+@settings(max_examples=50, deadline=None)
+def test_swapping_the_methods_negates_everything_but_p(a, b):
+    one, two = paired_difference(a, b, resamples=500), paired_difference(b, a, resamples=500)
+    assert (one.n_pairs, one.dropped, one.p) == (two.n_pairs, two.dropped, two.p)
+    if one.low is not None:
+        assert one.mean == pytest.approx(-two.mean)
+        assert one.low == pytest.approx(-two.high)
+
+
+@given(scores, scores, st.floats(0.1, 10), st.floats(-5, 5))
+@settings(max_examples=50, deadline=None)
+def test_what_both_methods_share_on_a_prompt_cancels(a, b, scale, shift):
+    moved = {(prompt, seed): value + shift * ord(prompt) for (prompt, seed), value in a.items()}
+    base = {(prompt, seed): value + shift * ord(prompt) for (prompt, seed), value in b.items()}
+    one, two = paired_difference(a, b, resamples=100), paired_difference(moved, base, resamples=100)
+    assert one.n_pairs == two.n_pairs
+    if one.mean is not None:
+        assert two.mean == pytest.approx(one.mean, abs=1e-6)
+
+
+def test_prompts_weigh_alike_however_many_seeds_they_have():
+    ours = {("a", s): 1.0 for s in range(9)} | {("b", 0): 0.0}
+    plain = dict.fromkeys(ours, 0.0)
+    assert paired_difference(ours, plain).mean == 0.5
+
+
+def test_unscored_and_unpaired_are_dropped_and_counted():
+    ours = {("a", 0): 1.0, ("a", 1): math.nan, ("b", 0): 2.0, ("c", 0): 1.0}
+    plain = {("a", 0): 0.0, ("a", 1): 0.0, ("b", 0): None, ("d", 0): 1.0}
+    result = paired_difference(ours, plain)
+    assert (result.n_pairs, result.n_prompts, result.dropped) == (1, 1, 4)
+    assert result.low is None
+    assert result.p is None
+    assert "at least 2" in result.method
+
+
+def test_nothing_in_common_has_no_mean():
+    result = paired_difference({("a", 0): 1.0}, {("b", 0): 1.0})
+    assert result.mean is None
+    assert result.n_prompts == 0
+
+
+def test_losing_prompts_come_worst_first_and_follow_the_direction():
+    ours, plain = {("a", 0): 1.0, ("b", 0): 0.0, ("c", 0): 5.0}, {("a", 0): 2.0, ("b", 0): 4.0, ("c", 0): 1.0}
+    assert paired_difference(ours, plain).losing == ("b", "a")
+    assert paired_difference(ours, plain, higher_is_better=False).losing == ("c",)
+
+
+def test_t_interval_is_scipys_paired_t_test():
+    values = np.random.default_rng(1).normal(0.3, 1, 12)
+    expected = stats.ttest_1samp(values, 0).confidence_interval(0.9)
+    result = paired_difference(as_pairs(values), as_pairs(np.zeros(12)), confidence=0.9)
+    assert (result.low, result.high) == pytest.approx((expected.low, expected.high))
+
+
+def test_bootstrap_from_twenty_prompts_on_and_close_to_t_for_normal_data():
+    values = np.random.default_rng(2).normal(0.3, 1, 200)
+    low, high, how = interval(values)
+    expected = stats.ttest_1samp(values, 0).confidence_interval()
+    assert "BCa" in how
+    assert (low, high) == pytest.approx((expected.low, expected.high), abs=0.02)
+    assert "BCa" in interval(values[:20])[2]
+    assert "t-interval" in interval(values[:19])[2]
+
+
+def test_bootstrap_leans_the_right_way_on_skewed_data():
+    """BCa's reason to be: for a long right tail the upper arm of the interval is the longer one."""
+    values = np.random.default_rng(3).lognormal(0, 1, 40)
+    low, high, _ = interval(values)
+    assert high - values.mean() > 1.2 * (values.mean() - low)
+
+
+def test_interval_covers_about_as_often_as_it_says():
+    rng = np.random.default_rng(4)
+    draws = [interval(rng.normal(1.0, 2.0, 25), resamples=400) for _ in range(200)]
+    covered = np.mean([low <= 1.0 <= high for low, high, _ in draws])
+    assert 0.88 <= covered <= 0.99
+
+
+@pytest.mark.parametrize("n", [2, 5, 9])
+def test_sign_flip_is_exact_for_few_prompts(n):
+    values = np.random.default_rng(n).normal(0.5, 1, n)
+    expected = stats.permutation_test((values,), np.mean, permutation_type="samples", n_resamples=np.inf)
+    assert sign_flip_p(values) == pytest.approx(expected.pvalue)
+
+
+def test_sign_flip_for_many_prompts_is_near_the_t_test_and_never_zero():
+    values = np.random.default_rng(5).normal(0.25, 1, 60)
+    assert sign_flip_p(values) == pytest.approx(stats.ttest_1samp(values, 0).pvalue, abs=0.02)
+    assert 0 < sign_flip_p(np.full(60, 1.0)) <= 1e-3
+
+
+def test_same_seed_same_result():
+    values = np.random.default_rng(6).normal(size=30)
+    assert interval(values, seed=3) == interval(values, seed=3)
+    assert interval(values, seed=3) != interval(values, seed=4)
+
+
+def test_pairing_beats_not_pairing():
+    """Prompts differ far more than methods do: only paired differences can see the gain."""
+    rng = np.random.default_rng(7)
+    hard = rng.normal(0, 5, 40)
+    ours, plain = as_pairs(hard + 0.5 + rng.normal(0, 0.3, 40)), as_pairs(hard + rng.normal(0, 0.3, 40))
+    assert paired_difference(ours, plain).excludes_zero
+    assert stats.ttest_ind(list(ours.values()), list(plain.values())).pvalue > 0.2
+
+
+def test_confidence_is_checked():
+    with pytest.raises(ValueError, match=r"confidence 95: must lie between 0 and 1"):
+        paired_difference({}, {}, confidence=95)
+
+
+def test_differences_ignore_the_order_of_entry():
+    a, b = {("x", 1): 2.0, ("x", 0): 1.0}, {("x", 0): 0.5, ("x", 1): 0.5}
+    assert differences_by_prompt(a, b) == {"x": [0.5, 1.5]}
