@@ -9,7 +9,7 @@ from sn_eval.tabletop.codec import PatchCodec
 from sn_eval.tabletop.network import SpaceTimeUNet
 from sn_eval.tabletop.render import render
 from sn_eval.tabletop.scene import VOCABULARY, random_scene
-from sn_eval.tabletop.train import Recipe, Training, save_weights
+from sn_eval.tabletop.train import Optimizer, Recipe, Training, save_weights
 
 
 def write_untrained(folder: Path) -> Path:
@@ -19,6 +19,6 @@ def write_untrained(folder: Path) -> Path:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         network = SpaceTimeUNet(vocabulary=len(VOCABULARY))
-    optimizer = torch.optim.SGD(network.parameters(), 0.1)
-    save_weights(Training(network, network, optimizer, codec), Recipe(), folder)
+    training = Training(network, network, Optimizer(network, Recipe()), codec)
+    save_weights(training, Recipe(), folder)
     return folder

@@ -155,7 +155,7 @@ def train(
     out: Annotated[Path, typer.Option(help="Folder for weights, checkpoint and contact sheets.")],
     minutes: Annotated[float, typer.Option(min=0.01, help="In all; earlier, resumed runs count.")] = 150.0,
     device: Device = "auto",
-    batch: Annotated[int, typer.Option(min=1, help="Clips a step; much larger on a GPU.")] = 8,
+    batch: Annotated[int, typer.Option(min=1, help="Clips a step; much larger on a GPU.")] = 16,
     seed: Annotated[int, typer.Option(help="Decides scenes, noise and first weights.")] = 0,
     every: Annotated[
         float, typer.Option("--checkpoint-minutes", min=0.0, help="Time between checkpoints.")

@@ -72,7 +72,7 @@ class TabletopModel:
         self.denoiser = _load(SpaceTimeUNet, folder / "denoiser").to(self.device)
         self.denoiser.to(memory_format=torch.channels_last)  # convolutions are a quarter faster so
         self.codec = _load(PatchCodec, folder / "codec").to(self.device)
-        self._text: dict[str, tuple[Tensor, Tensor, Tensor]] = {}
+        self._text: dict[str, tuple[Tensor, Tensor]] = {}
 
     @property
     def fingerprint(self) -> str:
@@ -132,7 +132,7 @@ class TabletopModel:
         known = context.shape[1]
         window = torch.cat([context, x], 1)
         sigma = torch.cat([times.new_full((len(x), known), self.context_noise), times], 1)
-        text = tuple(cond.tensors[f"text{i}"] for i in range(3))
+        text = tuple(cond.tensors[f"text{i}"] for i in range(2))
         if self.guidance == 1.0:
             velocity = self.denoiser(window, sigma, text)
         else:
@@ -162,7 +162,7 @@ class TabletopModel:
         return (1 - self.context_noise) * context + self.context_noise * noise
 
     @torch.no_grad()
-    def _words(self, caption: str) -> tuple[Tensor, Tensor, Tensor]:
+    def _words(self, caption: str) -> tuple[Tensor, Tensor]:
         if caption not in self._text:
             words = torch.tensor([world.tokens(caption) if caption else EMPTY], device=self.device)
             self._text[caption] = self.denoiser.encode_text(words)

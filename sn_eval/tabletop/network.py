@@ -13,81 +13,96 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+# channels last: convolutions and matrix products both like it so
+Features = Float[Tensor, "n h w c"]
+Changed = Float[Tensor, "n y x d"]
 
-def _norm(channels: int) -> nn.GroupNorm:
-    return nn.GroupNorm(8, channels)
+
+class Convolution(nn.Conv2d):
+    """A 3x3 convolution on channels-last features."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
+        super().__init__(inputs, outputs, 3, stride, padding=1)
+
+    def forward(self, x: Features) -> Changed:
+        """n single frames."""
+        return super().forward(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+
+
+def _norm(x: Tensor) -> Tensor:
+    return F.layer_norm(x, x.shape[-1:])
+
+
+def shift_in_time(x: Features, frames: int) -> Features:
+    """A quarter of the channels from the frame before, a quarter from the frame after (TSM, arXiv:1811.08383)."""
+    video = x.unflatten(0, (-1, frames))
+    before, after, own = video.tensor_split((x.shape[-1] // 4, x.shape[-1] // 2), -1)
+    none = torch.zeros_like(before[:, :1])
+    shifted = [torch.cat([none, before[:, :-1]], 1), torch.cat([after[:, 1:], none], 1), own]
+    return torch.cat(shifted, -1).flatten(0, 1)
 
 
 class Residual(nn.Module):
-    """Two 3x3 convolutions of single frames; level and caption scale and shift the features between them (FiLM)."""
+    """Two convolutions, the first one seeing the neighbouring frames; level and caption scale and shift (FiLM)."""
 
     def __init__(self, inputs: int, outputs: int, condition: int) -> None:
         super().__init__()
-        self.norm1, self.conv1 = _norm(inputs), nn.Conv2d(inputs, outputs, 3, padding=1)
+        self.conv1, self.conv2 = Convolution(inputs, outputs), Convolution(outputs, outputs)
         self.film = nn.Linear(condition, 2 * outputs)
-        self.norm2, self.conv2 = _norm(outputs), nn.Conv2d(outputs, outputs, 3, padding=1)
-        self.skip = nn.Conv2d(inputs, outputs, 1) if inputs != outputs else nn.Identity()
+        self.skip = nn.Linear(inputs, outputs) if inputs != outputs else nn.Identity()
         nn.init.zeros_(self.conv2.weight)
 
-    def forward(self, x: Float[Tensor, "n c h w"], condition: Float[Tensor, "n d"]) -> Float[Tensor, "n e h w"]:
-        """Features of single frames."""
-        scale, shift = self.film(condition)[..., None, None].chunk(2, 1)
-        hidden = self.conv1(F.silu(self.norm1(x)))
-        hidden = self.conv2(F.silu(self.norm2(hidden) * (1 + scale) + shift))
+    def forward(self, x: Features, condition: Float[Tensor, "n e"], frames: int) -> Changed:
+        """n = b * frames feature maps."""
+        scale, shift = self.film(condition)[:, None, None].chunk(2, -1)
+        hidden = self.conv1(F.silu(shift_in_time(_norm(x), frames)))
+        hidden = self.conv2(F.silu(_norm(hidden) * (1 + scale) + shift))
         return self.skip(x) + hidden
 
 
-class TimeAttention(nn.Module):
-    """Attention over the frames at each place, after a 3x3 gather that lets a place see its neighbours.
+class SpaceTimeAttention(nn.Module):
+    """Attention among all places of all frames and the words of the caption.
 
-    Distances between frames enter as a learned bias, so windows of other lengths work too.
+    What moves is found where it was: a place looks at other frames and places at once. Positions enter as rotations
+    (RoPE, arXiv:2104.09864) by frame, row and column, so windows of other lengths work too.
     """
 
-    def __init__(self, channels: int, heads: int = 4, reach: int = 32) -> None:
+    def __init__(self, channels: int, text: int, heads: int) -> None:
         super().__init__()
-        self.heads, self.reach = heads, reach
-        self.norm = _norm(channels)
-        self.gather = nn.Conv2d(channels, channels, 3, padding=1, groups=channels)
-        self.qkv, self.out = nn.Linear(channels, 3 * channels), nn.Linear(channels, channels)
-        self.bias = nn.Parameter(torch.zeros(heads, 2 * reach + 1))
-        nn.init.zeros_(self.out.weight)
-        nn.init.zeros_(self.out.bias)
-
-    def forward(self, x: Float[Tensor, "n c h w"], frames: int) -> Float[Tensor, "n c h w"]:
-        """n = b * frames feature maps, mixed along time."""
-        n, c, h, w = x.shape
-        normed = self.norm(x)
-        seen = (normed + self.gather(normed)).view(-1, frames, c, h * w).permute(0, 3, 1, 2)
-        q, k, v = self.qkv(seen).unflatten(-1, (3, self.heads, -1)).permute(3, 0, 1, 4, 2, 5).flatten(1, 2)
-        place = torch.arange(frames, device=x.device)
-        apart = (place[None] - place[:, None]).clamp(-self.reach, self.reach) + self.reach
-        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=self.bias[:, apart].to(q.dtype))
-        mixed = self.out(mixed.transpose(1, 2).flatten(2)).view(-1, h * w, frames, c)
-        return x + mixed.permute(0, 2, 3, 1).reshape(n, c, h, w)
-
-
-class SpaceTextAttention(nn.Module):
-    """Attention among the places of one frame and the words of its caption."""
-
-    def __init__(self, channels: int, text: int, heads: int = 4) -> None:
-        super().__init__()
-        self.heads, self.norm = heads, _norm(channels)
+        self.heads = heads
         self.qkv, self.words = nn.Linear(channels, 3 * channels), nn.Linear(text, 2 * channels)
         self.out = nn.Linear(channels, channels)
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.out.bias)
 
-    def forward(self, x: Float[Tensor, "n c h w"], text: Float[Tensor, "b l d"], pad: Tensor) -> Tensor:
-        """n = b * frames feature maps, mixed along space and with the words that `pad` does not mask."""
-        n, c, h, w = x.shape
-        frames = n // text.shape[0]
-        heads = lambda y: y.unflatten(-1, (self.heads, -1)).transpose(1, 2)  # noqa: E731
-        q, k, v = self.qkv(self.norm(x).flatten(2).transpose(1, 2)).chunk(3, -1)
-        k_text, v_text = self.words(text).repeat_interleave(frames, 0).chunk(2, -1)
-        k, v = torch.cat([k, k_text], 1), torch.cat([v, v_text], 1)
-        seen = torch.cat([pad.new_ones(pad.shape[0], h * w), ~pad], 1).repeat_interleave(frames, 0)
-        mixed = F.scaled_dot_product_attention(heads(q), heads(k), heads(v), attn_mask=seen[:, None, None])
-        return x + self.out(mixed.transpose(1, 2).flatten(2)).transpose(1, 2).reshape(n, c, h, w)
+    def forward(self, x: Features, frames: int, text: Float[Tensor, "b l d"]) -> Features:
+        """n = b * frames feature maps, mixed with each other and with the caption's words."""
+        tokens = x.unflatten(0, (-1, frames)).flatten(1, 3)
+        split = lambda y: y.unflatten(-1, (self.heads, -1)).transpose(1, 2)  # noqa: E731
+        q, k, v = map(split, self.qkv(_norm(tokens)).chunk(3, -1))
+        cosine, sine = _rotations(frames, *x.shape[1:3], q.shape[-1], x.device)
+        q, k = (_rotate(y, cosine, sine) for y in (q, k))
+        k_text, v_text = map(split, self.words(text).chunk(2, -1))
+        mixed = F.scaled_dot_product_attention(q, torch.cat([k, k_text.to(k)], 2), torch.cat([v, v_text.to(v)], 2))
+        return x + self.out(mixed.transpose(1, 2).flatten(2)).view(x.shape)
+
+
+def _rotations(frames: int, height: int, width: int, size: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Cosine and sine of each token's angles, [tokens, size / 2]: a quarter of them by frame, the rest by row, column."""
+    sizes = (size // 8, (size // 2 - size // 8) // 2, (size // 2 - size // 8) // 2)
+    axes = torch.meshgrid(*(torch.arange(n, device=device) for n in (frames, height, width)), indexing="ij")
+    angles = [
+        axis.flatten()[:, None] * (torch.pi / 2) * torch.logspace(0, -3, n, 2.0, device=device)
+        for axis, n in zip(axes, sizes, strict=True)
+    ]
+    turned = torch.cat(angles, -1)
+    return turned.cos(), turned.sin()
+
+
+def _rotate(x: Float[Tensor, "b a n d"], cosine: Tensor, sine: Tensor) -> Float[Tensor, "b a n d"]:
+    u, v = x.chunk(2, -1)
+    cosine, sine = cosine.to(x.dtype), sine.to(x.dtype)
+    return torch.cat([u * cosine - v * sine, u * sine + v * cosine], -1)
 
 
 class CaptionEncoder(nn.Module):
@@ -100,13 +115,12 @@ class CaptionEncoder(nn.Module):
         self.layers = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
         self.pool = nn.Linear(width, condition)
 
-    def forward(self, words: Int[Tensor, "b l"]) -> tuple[Tensor, Tensor, Tensor]:
-        """(features of words [b, l, d], padding [b, l], feature of the caption [b, e]); 0 pads."""
+    def forward(self, words: Int[Tensor, "b l"]) -> tuple[Tensor, Tensor]:
+        """(features of words [b, l, d], feature of the caption [b, e]); word 0 pads."""
         pad = words == 0
         pad = pad & (torch.arange(words.shape[1], device=words.device) > 0)  # the empty caption keeps one place
-        text = self.layers(self.word(words) + self.place, src_key_padding_mask=pad)
-        whole = (text * ~pad[..., None]).sum(1) / (~pad).sum(1, keepdim=True)
-        return text, pad, self.pool(whole)
+        text = self.layers(self.word(words) + self.place, src_key_padding_mask=pad) * ~pad[..., None]
+        return text, self.pool(text.sum(1) / (~pad).sum(1, keepdim=True))
 
 
 class SpaceTimeUNet(nn.Module):
@@ -124,61 +138,58 @@ class SpaceTimeUNet(nn.Module):
     def __init__(
         self,
         channels: int = 16,
-        widths: Sequence[int] = (48, 128),
+        widths: Sequence[int] = (64, 128),
+        attentions: int = 2,
+        heads: int = 2,
         text: int = 128,
         condition: int = 256,
         vocabulary: int = 64,
         longest: int = 48,
     ) -> None:
         super().__init__()
-        self.config = {"channels": channels, "widths": list(widths), "text": text, "condition": condition,
-                       "vocabulary": vocabulary, "longest": longest}  # fmt: skip
+        self.config = {"channels": channels, "widths": list(widths), "attentions": attentions, "heads": heads,
+                       "text": text, "condition": condition, "vocabulary": vocabulary, "longest": longest}  # fmt: skip
         fine, coarse = widths
         self.text = CaptionEncoder(vocabulary, text, longest, condition)
         self.level = nn.Sequential(nn.Linear(64, condition), nn.SiLU(), nn.Linear(condition, condition))
         self.first_level = nn.Linear(64, condition)
-        self.enter = nn.Conv2d(3 * channels + 2, fine, 3, padding=1)
-        self.down_fine = nn.ModuleList([Residual(fine, fine, condition) for _ in range(2)])
-        self.time_down = TimeAttention(fine)
-        self.shrink = nn.Conv2d(fine, coarse, 3, stride=2, padding=1)
-        self.middle = nn.ModuleList([Residual(coarse, coarse, condition) for _ in range(4)])
-        self.time_middle = nn.ModuleList([TimeAttention(coarse) for _ in range(4)])
-        self.space = nn.ModuleList([SpaceTextAttention(coarse, text) for _ in range(2)])
-        self.grow = nn.Conv2d(coarse, fine * 4, 1)
-        self.up_fine = nn.ModuleList([Residual(2 * fine, fine, condition), Residual(fine, fine, condition)])
-        self.time_up = TimeAttention(fine)
-        self.leave_norm, self.leave = _norm(fine), nn.Conv2d(fine, 2 * channels, 3, padding=1)
+        self.enter = Convolution(3 * channels + 2, fine)
+        self.down = nn.ModuleList([Residual(fine, fine, condition) for _ in range(2)])
+        self.shrink = Convolution(fine, coarse, stride=2)
+        self.middle = nn.ModuleList([Residual(coarse, coarse, condition) for _ in range(attentions + 1)])
+        self.attention = nn.ModuleList([SpaceTimeAttention(coarse, text, heads) for _ in range(attentions)])
+        self.grow = nn.Linear(coarse, fine * 4)
+        self.up = nn.ModuleList([Residual(2 * fine, fine, condition), Residual(fine, fine, condition)])
+        self.leave = Convolution(fine, 2 * channels)
         self.register_buffer("spread", torch.ones(channels))  # standard deviation of each latent channel
         self.register_buffer("change", torch.ones(channels))  # and of its difference from a window's first frame
         nn.init.zeros_(self.leave.weight)
 
-    def encode_text(self, words: Int[Tensor, "b l"]) -> tuple[Tensor, Tensor, Tensor]:
-        """Caption features: per word [b, l, d], padding mask [b, l], whole [b, e]."""
+    def encode_text(self, words: Int[Tensor, "b l"]) -> tuple[Tensor, Tensor]:
+        """Caption features: per word [b, l, d], whole [b, e]."""
         return self.text(words)
 
     def forward(
-        self, x: Float[Tensor, "b t c h w"], sigma: Float[Tensor, "b t"], text: tuple[Tensor, Tensor, Tensor]
+        self, x: Float[Tensor, "b t c h w"], sigma: Float[Tensor, "b t"], text: tuple[Tensor, Tensor]
     ) -> Float[Tensor, "b t c h w"]:
         """Velocity of each frame; `text` is what `encode_text` gave."""
-        words, pad, whole = text
-        b, t, c, h, w = x.shape
+        words, whole = text
+        frames = x.shape[1]
         prior = self.prior(x, sigma)
         condition = self.level(_waves(sigma)) + self.first_level(_waves(sigma[:, :1])) + whole[:, None]
         condition = F.silu(condition.flatten(0, 1))
-        scaled = x / prior.seen.sqrt()
-        surprise = prior.apart / prior.total(1.0).sqrt()
-        shown = torch.cat([scaled, scaled[:, :1].expand_as(scaled), surprise], 2).flatten(0, 1)
-        hidden = self.enter(torch.cat([shown, _coordinates(shown)], 1))
-        hidden = self.down_fine[0](hidden, condition)
-        fine = self.down_fine[1](self.time_down(hidden, t), condition)
-        hidden = self.shrink(fine)
-        for i, (block, time) in enumerate(zip(self.middle, self.time_middle, strict=True)):
-            hidden = time(block(hidden, condition), t)
-            if i % 2 == 0:
-                hidden = self.space[i // 2](hidden, words, pad)
-        hidden = self.up_fine[0](torch.cat([F.pixel_shuffle(self.grow(hidden), 2), fine], 1), condition)
-        hidden = self.up_fine[1](self.time_up(hidden, t), condition)
-        raw = self.leave(F.silu(self.leave_norm(hidden))).view(b, t, 2 * c, h, w).float()
+        hidden = self.enter(_with_places(prior.shown().flatten(0, 1).permute(0, 2, 3, 1)))
+        for block in self.down:
+            hidden = block(hidden, condition, frames)
+        fine, hidden = hidden, self.shrink(hidden)
+        hidden = self.middle[0](hidden, condition, frames)
+        for attention, block in zip(self.attention, self.middle[1:], strict=True):
+            hidden = block(attention(hidden, frames, words), condition, frames)
+        larger = F.pixel_shuffle(self.grow(hidden).permute(0, 3, 1, 2), 2).permute(0, 2, 3, 1)
+        hidden = torch.cat([larger, fine], -1)
+        for block in self.up:
+            hidden = block(hidden, condition, frames)
+        raw = self.leave(F.silu(_norm(hidden))).permute(0, 3, 1, 2).unflatten(0, (-1, frames)).float()
         correction, gate = raw.chunk(2, 2)
         return prior.velocity(correction, torch.sigmoid(gate + 3.0).clamp(min=1e-3))
 
@@ -215,6 +226,11 @@ class Prior:
         """How far x is from what was expected."""
         return self.x - (1 - self.s) * self.mean
 
+    def shown(self) -> Tensor:
+        """What the layers see: x, the first frame, and the surprise, each at about unit variance, 3c channels."""
+        scaled = self.x / self.seen.sqrt()
+        return torch.cat([scaled, scaled[:, :1].expand_as(scaled), self.apart / self.total(1.0).sqrt()], 2)
+
     def total(self, gate: Tensor | float) -> Tensor:
         """The variance of `apart`."""
         return (1 - self.s).square() * (gate * self.change + self.unsure) + self.s.square()
@@ -232,7 +248,9 @@ def _waves(sigma: Tensor) -> Float[Tensor, "*n 64"]:
     return torch.cat([angles.sin(), angles.cos()], -1)
 
 
-def _coordinates(like: Float[Tensor, "n c h w"]) -> Float[Tensor, "n 2 h w"]:
-    n, _, h, w = like.shape
-    line = lambda k: torch.linspace(-1, 1, k, device=like.device, dtype=like.dtype)  # noqa: E731
-    return torch.stack(torch.meshgrid(line(h), line(w), indexing="ij")).expand(n, -1, -1, -1)
+def _with_places(x: Features) -> Changed:
+    """Two channels more: row and column, -1 to 1."""
+    n, h, w, _ = x.shape
+    line = lambda k: torch.linspace(-1, 1, k, device=x.device, dtype=x.dtype)  # noqa: E731
+    places = torch.stack(torch.meshgrid(line(h), line(w), indexing="ij"), -1)
+    return torch.cat([x, places.expand(n, -1, -1, -1)], -1)

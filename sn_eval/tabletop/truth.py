@@ -112,7 +112,7 @@ def recentred(masks: Bool[Tensor, "t h w"]) -> Bool[Tensor, "t h w"]:
 
 def keeps_shape(now: Bool[Tensor, "t h w"], anchor: Bool[Tensor, "h w"]) -> Float[Tensor, "t"]:
     """Overlap in shape of each frame's object with the anchor's, wherever either stands; 0 where it is gone."""
-    return overlap(recentred(now), recentred(anchor[None])).nan_to_num(0.0)
+    return overlap(recentred(now), recentred(anchor[None]).expand_as(now)).nan_to_num(0.0)
 
 
 def spilled(measured: Measured, before: int = 3) -> bool:

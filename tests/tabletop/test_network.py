@@ -9,7 +9,7 @@ from sn_eval.tabletop.train import Recipe, draw_levels, motion_weights, train
 @pytest.fixture(scope="module")
 def network():
     torch.manual_seed(0)
-    return SpaceTimeUNet(widths=(16, 32), text=32, condition=32).eval()
+    return SpaceTimeUNet(widths=(16, 32), heads=2, text=32, condition=32).eval()
 
 
 def drawn_pair(count, sigma, spread, change):
@@ -62,7 +62,7 @@ def test_untrained_layers_change_nothing_and_batches_are_independent(network):
 def test_the_caption_reaches_every_frame(network):
     with torch.no_grad():
         network.leave.weight.normal_(std=0.1)
-        for block in network.space:
+        for block in network.attention:
             block.out.weight.normal_(std=0.2)
         x, sigma = torch.randn(1, 4, 16, 16, 16), torch.full((1, 4), 0.8)
         one, other = torch.randint(2, 40, (2, 1, 48))
