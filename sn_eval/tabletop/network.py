@@ -88,7 +88,7 @@ class SpaceTimeAttention(nn.Module):
 
 
 def _rotations(frames: int, height: int, width: int, size: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Cosine and sine of each token's angles, [tokens, size / 2]: a quarter of them by frame, the rest by row, column."""
+    """Cosine and sine of each token's angles, [tokens, size / 2]: a quarter by frame, the rest by row and column."""
     sizes = (size // 8, (size // 2 - size // 8) // 2, (size // 2 - size // 8) // 2)
     axes = torch.meshgrid(*(torch.arange(n, device=device) for n in (frames, height, width)), indexing="ij")
     angles = [
@@ -128,8 +128,9 @@ class SpaceTimeUNet(nn.Module):
 
     Two resolutions (16x16 and 8x8). The camera stands still, so the window's first frame is shown beside every
     frame, and the layers only correct a linear guess: preconditioning as in Karras et al. (arXiv:2206.00364,
-    section 5), with the first frame as the prior's mean. They also say where things change (a gate on the prior's
-    variance): what they call still is copied exactly, so backgrounds gather no noise.
+    section 5), with the first frame as the prior's mean. For every place they say four things: a correction; how
+    unsure the prior is; what is there now; and whether that replaces the first frame. What they call still is copied
+    exactly, so backgrounds gather no noise.
     """
 
     spread: Tensor
@@ -138,6 +139,7 @@ class SpaceTimeUNet(nn.Module):
     def __init__(
         self,
         channels: int = 16,
+        side: int = 16,
         widths: Sequence[int] = (64, 128),
         attentions: int = 2,
         heads: int = 2,
@@ -147,20 +149,22 @@ class SpaceTimeUNet(nn.Module):
         longest: int = 48,
     ) -> None:
         super().__init__()
-        self.config = {"channels": channels, "widths": list(widths), "attentions": attentions, "heads": heads,
-                       "text": text, "condition": condition, "vocabulary": vocabulary, "longest": longest}  # fmt: skip
+        self.config = {"channels": channels, "side": side, "widths": list(widths), "attentions": attentions,
+                       "heads": heads, "text": text, "condition": condition, "vocabulary": vocabulary,
+                       "longest": longest}  # fmt: skip
         fine, coarse = widths
         self.text = CaptionEncoder(vocabulary, text, longest, condition)
         self.level = nn.Sequential(nn.Linear(64, condition), nn.SiLU(), nn.Linear(condition, condition))
         self.first_level = nn.Linear(64, condition)
-        self.enter = Convolution(3 * channels + 2, fine)
+        self.enter = Convolution(3 * channels, fine)
+        self.place = nn.Parameter(torch.zeros(side, side, fine))  # the camera stands still: places can be learned
         self.down = nn.ModuleList([Residual(fine, fine, condition) for _ in range(2)])
         self.shrink = Convolution(fine, coarse, stride=2)
         self.middle = nn.ModuleList([Residual(coarse, coarse, condition) for _ in range(attentions + 1)])
         self.attention = nn.ModuleList([SpaceTimeAttention(coarse, text, heads) for _ in range(attentions)])
         self.grow = nn.Linear(coarse, fine * 4)
         self.up = nn.ModuleList([Residual(2 * fine, fine, condition), Residual(fine, fine, condition)])
-        self.leave = Convolution(fine, 2 * channels)
+        self.leave = Convolution(fine, 4 * channels)
         self.register_buffer("spread", torch.ones(channels))  # standard deviation of each latent channel
         self.register_buffer("change", torch.ones(channels))  # and of its difference from a window's first frame
         nn.init.zeros_(self.leave.weight)
@@ -178,7 +182,7 @@ class SpaceTimeUNet(nn.Module):
         prior = self.prior(x, sigma)
         condition = self.level(_waves(sigma)) + self.first_level(_waves(sigma[:, :1])) + whole[:, None]
         condition = F.silu(condition.flatten(0, 1))
-        hidden = self.enter(_with_places(prior.shown().flatten(0, 1).permute(0, 2, 3, 1)))
+        hidden = self.enter(prior.shown().flatten(0, 1).permute(0, 2, 3, 1)) + self.place
         for block in self.down:
             hidden = block(hidden, condition, frames)
         fine, hidden = hidden, self.shrink(hidden)
@@ -190,8 +194,9 @@ class SpaceTimeUNet(nn.Module):
         for block in self.up:
             hidden = block(hidden, condition, frames)
         raw = self.leave(F.silu(_norm(hidden))).permute(0, 3, 1, 2).unflatten(0, (-1, frames)).float()
-        correction, gate = raw.chunk(2, 2)
-        return prior.velocity(correction, torch.sigmoid(gate + 3.0).clamp(min=1e-3))
+        correction, doubt, shift, moved = raw.chunk(4, 2)
+        gate = (prior.room * torch.sigmoid(doubt + torch.logit(0.95 / prior.room))).clamp(min=1e-3)  # at first 0.95
+        return prior.velocity(correction, gate, torch.sigmoid(moved) * self.spread.view(1, 1, -1, 1, 1) * shift)
 
     def prior(self, x: Tensor, sigma: Float[Tensor, "b t"]) -> "Prior":
         """What the window's first frame says of every frame before its own pixels are looked at.
@@ -207,12 +212,15 @@ class SpaceTimeUNet(nn.Module):
         change = torch.minimum(self.change.view(1, 1, -1, 1, 1).square(), wide)
         unsure = wide * first.square() / first_seen  # what the first frame's own noise hides
         unsure, change = later * torch.minimum(unsure, wide - change), torch.where(later, change, wide)
-        return Prior(x, s, mean, change, unsure, seen)
+        return Prior(x, s, mean, change, unsure, seen, wide / change)
 
 
 @dataclass(frozen=True)
 class Prior:
-    """x0 ~ N(mean, gate * change + unsure) in every place, and x = (1-s) x0 + s eps; `seen` is the variance of x."""
+    """x0 ~ N(mean + shift, gate * change + unsure) in every place, and x = (1-s) x0 + s eps.
+
+    `seen` is the variance of x; `room` the gate at which nothing is known any more.
+    """
 
     x: Tensor
     s: Tensor
@@ -220,6 +228,7 @@ class Prior:
     change: Tensor
     unsure: Tensor
     seen: Tensor
+    room: Tensor
 
     @property
     def apart(self) -> Tensor:
@@ -235,10 +244,11 @@ class Prior:
         """The variance of `apart`."""
         return (1 - self.s).square() * (gate * self.change + self.unsure) + self.s.square()
 
-    def velocity(self, correction: Tensor, gate: Tensor | float = 1.0) -> Tensor:
+    def velocity(self, correction: Tensor, gate: Tensor | float = 1.0, shift: Tensor | float = 0.0) -> Tensor:
         """The best linear estimate of eps - x0, plus a correction in units of its error."""
         variance, total = gate * self.change + self.unsure, self.total(gate)
-        guess = (self.s - (1 - self.s) * variance) / total * self.apart - self.mean
+        apart = self.apart - (1 - self.s) * shift
+        guess = (self.s - (1 - self.s) * variance) / total * apart - self.mean - shift
         return guess + (variance / total).sqrt() * correction
 
 
@@ -246,11 +256,3 @@ def _waves(sigma: Tensor) -> Float[Tensor, "*n 64"]:
     rates = torch.exp(torch.linspace(0, math.log(200.0), 32, device=sigma.device))
     angles = sigma[..., None] * rates * math.pi / 2
     return torch.cat([angles.sin(), angles.cos()], -1)
-
-
-def _with_places(x: Features) -> Changed:
-    """Two channels more: row and column, -1 to 1."""
-    n, h, w, _ = x.shape
-    line = lambda k: torch.linspace(-1, 1, k, device=x.device, dtype=x.dtype)  # noqa: E731
-    places = torch.stack(torch.meshgrid(line(h), line(w), indexing="ij"), -1)
-    return torch.cat([x, places.expand(n, -1, -1, -1)], -1)
