@@ -136,7 +136,7 @@ class SpaceTimeUNet(nn.Module):
     spread: Tensor
     change: Tensor
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  the sizes of its parts
         self,
         channels: int = 16,
         side: int = 16,
