@@ -80,17 +80,17 @@ class SpaceTimeAttention(nn.Module):
         tokens = x.unflatten(0, (-1, frames)).flatten(1, 3)
         split = lambda y: y.unflatten(-1, (self.heads, -1)).transpose(1, 2)  # noqa: E731
         q, k, v = map(split, self.qkv(_norm(tokens)).chunk(3, -1))
-        cosine, sine = _rotations(frames, *x.shape[1:3], q.shape[-1], x.device)
+        cosine, sine = _rotations((frames, x.shape[1], x.shape[2]), q.shape[-1], x.device)
         q, k = (_rotate(y, cosine, sine) for y in (q, k))
         k_text, v_text = map(split, self.words(text).chunk(2, -1))
         mixed = F.scaled_dot_product_attention(q, torch.cat([k, k_text.to(k)], 2), torch.cat([v, v_text.to(v)], 2))
         return x + self.out(mixed.transpose(1, 2).flatten(2)).view(x.shape)
 
 
-def _rotations(frames: int, height: int, width: int, size: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Cosine and sine of each token's angles, [tokens, size / 2]: a quarter by frame, the rest by row and column."""
+def _rotations(shape: tuple[int, int, int], size: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Cosine and sine of the angles of tokens (frames, rows, columns), [tokens, size / 2]: a quarter by frame."""
     sizes = (size // 8, (size // 2 - size // 8) // 2, (size // 2 - size // 8) // 2)
-    axes = torch.meshgrid(*(torch.arange(n, device=device) for n in (frames, height, width)), indexing="ij")
+    axes = torch.meshgrid(*(torch.arange(n, device=device) for n in shape), indexing="ij")
     angles = [
         axis.flatten()[:, None] * (torch.pi / 2) * torch.logspace(0, -3, n, 2.0, device=device)
         for axis, n in zip(axes, sizes, strict=True)
