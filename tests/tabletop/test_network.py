@@ -3,7 +3,7 @@ import torch
 
 from rewards.base import UserError
 from sn_eval.tabletop.network import SpaceTimeUNet
-from sn_eval.tabletop.train import Recipe, draw_levels, motion_weights, train
+from sn_eval.tabletop.train import Optimizer, Recipe, draw_levels, motion_weights, train
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +93,30 @@ def test_moving_places_weigh_more_and_every_frame_weighs_the_same():
     weights = motion_weights(z, 12.0)
     assert weights[0, 4, 0, 4, 4] > 5 * weights[0, 4, 0, 12, 12]
     assert torch.allclose(weights.mean((-1, -2)), torch.ones(1, 9, 1), atol=1e-5)
+
+
+def test_one_step_moves_every_weight():
+    """Muon works on views of the convolutions' weights: a copy would train without any effect."""
+    network = SpaceTimeUNet(widths=(16, 32), heads=2, text=32, condition=32).to(memory_format=torch.channels_last)
+    before = {name: value.clone() for name, value in network.named_parameters()}
+    for weight in network.parameters():
+        weight.grad = torch.randn_like(weight)
+    Optimizer(network, Recipe()).step(1.0)
+    assert not [name for name, value in network.named_parameters() if torch.equal(value, before[name])]
+
+
+def test_what_moves_is_found_in_another_place(network):
+    """Attention carries content across places: a change in one corner of a clean frame reaches the far corner."""
+    with torch.no_grad():
+        for part in network.attention:
+            part.out.weight.normal_(std=0.2)
+        network.leave.weight.normal_(std=0.1)
+        x, sigma = torch.randn(1, 4, 16, 16, 16), torch.tensor([[0.0, 0.8, 0.8, 0.8]])
+        words = network.encode_text(torch.randint(2, 40, (1, 48)))
+        other = x.clone()
+        other[:, 0, :, 0, 0] += 1
+        change = (network(x, sigma, words) - network(other, sigma, words)).abs()
+    assert change[:, 3, :, 15, 15].max() > 1e-5
 
 
 @pytest.mark.slow
