@@ -16,6 +16,7 @@ from torch.nn import functional as F
 # channels last: convolutions and matrix products both like it so
 Features = Float[Tensor, "n h w c"]
 Changed = Float[Tensor, "n y x d"]
+Turns = tuple[Float[Tensor, "tokens half"], Float[Tensor, "tokens half"]]
 
 
 class Convolution(nn.Conv2d):
@@ -75,19 +76,18 @@ class SpaceTimeAttention(nn.Module):
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.out.bias)
 
-    def forward(self, x: Features, frames: int, text: Float[Tensor, "b l d"]) -> Features:
-        """n = b * frames feature maps, mixed with each other and with the caption's words."""
-        tokens = x.unflatten(0, (-1, frames)).flatten(1, 3)
+    def forward(self, x: Features, turns: Turns, text: Float[Tensor, "b l d"]) -> Features:
+        """n = b * frames feature maps, mixed with each other and with the caption's words; `turns`: `rotations`."""
+        tokens = x.reshape(len(text), -1, x.shape[-1])
         split = lambda y: y.unflatten(-1, (self.heads, -1)).transpose(1, 2)  # noqa: E731
         q, k, v = map(split, self.qkv(_norm(tokens)).chunk(3, -1))
-        cosine, sine = _rotations((frames, x.shape[1], x.shape[2]), q.shape[-1], x.device)
-        q, k = (_rotate(y, cosine, sine) for y in (q, k))
+        q, k = (_rotate(y, *turns) for y in (q, k))
         k_text, v_text = map(split, self.words(text).chunk(2, -1))
-        mixed = F.scaled_dot_product_attention(q, torch.cat([k, k_text.to(k)], 2), torch.cat([v, v_text.to(v)], 2))
+        mixed = F.scaled_dot_product_attention(q, torch.cat([k, k_text], 2), torch.cat([v, v_text], 2))
         return x + self.out(mixed.transpose(1, 2).flatten(2)).view(x.shape)
 
 
-def _rotations(shape: tuple[int, int, int], size: int, device: torch.device) -> tuple[Tensor, Tensor]:
+def rotations(shape: tuple[int, int, int], size: int, device: torch.device) -> Turns:
     """Cosine and sine of the angles of tokens (frames, rows, columns), [tokens, size / 2]: a quarter by frame."""
     sizes = (size // 8, (size // 2 - size // 8) // 2, (size // 2 - size // 8) // 2)
     axes = torch.meshgrid(*(torch.arange(n, device=device) for n in shape), indexing="ij")
@@ -152,6 +152,7 @@ class SpaceTimeUNet(nn.Module):
         self.config = {"channels": channels, "side": side, "widths": list(widths), "attentions": attentions,
                        "heads": heads, "text": text, "condition": condition, "vocabulary": vocabulary,
                        "longest": longest}  # fmt: skip
+        self.heads = heads
         fine, coarse = widths
         self.text = CaptionEncoder(vocabulary, text, longest, condition)
         self.level = nn.Sequential(nn.Linear(64, condition), nn.SiLU(), nn.Linear(condition, condition))
@@ -187,8 +188,9 @@ class SpaceTimeUNet(nn.Module):
             hidden = block(hidden, condition, frames)
         fine, hidden = hidden, self.shrink(hidden)
         hidden = self.middle[0](hidden, condition, frames)
+        turns = rotations((frames, hidden.shape[1], hidden.shape[2]), hidden.shape[-1] // self.heads, x.device)
         for attention, block in zip(self.attention, self.middle[1:], strict=True):
-            hidden = block(attention(hidden, frames, words), condition, frames)
+            hidden = block(attention(hidden, turns, words), condition, frames)
         larger = F.pixel_shuffle(self.grow(hidden).permute(0, 3, 1, 2), 2).permute(0, 2, 3, 1)
         hidden = torch.cat([larger, fine], -1)
         for block in self.up:
