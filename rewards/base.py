@@ -71,6 +71,9 @@ class RewardSpec:
         "masks" (read from metadata).
     batch_tolerance: how far a score may move when the same video is scored in another batch.
     cost: what one call costs, roughly.
+    falls_under: corruptions that must lower it, holds_under: harmless changes that must not move it, by the
+        names of `sn_eval.audit.corruptions` ("vanish", "exposure", …); `sn-eval rewards audit` puts both to
+        the test.
     """
 
     name: str
@@ -83,6 +86,8 @@ class RewardSpec:
     deterministic: bool = True
     batch_tolerance: float = 1e-4
     cost: Literal["pixels", "small network", "large network"] = "pixels"
+    falls_under: tuple[str, ...] = ()
+    holds_under: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """A plain dict for `record.json`."""
@@ -168,11 +173,13 @@ def reward(
     version: int = 1,
     needs: Sequence[str] = (),
     cost: Literal["pixels", "small network", "large network"] = "pixels",
+    falls_under: Sequence[str] = (),
+    holds_under: Sequence[str] = (),
 ) -> Callable[[Callable[..., Any]], type[FunctionReward]]:
     """Make a reward class of a function `(frames, prompts, *, fps, anchor=None, metadata=None, **own
     parameters)`.
 
-    name: the function's own name when left out. family: what it measures with (see RewardSpec).
+    name: the function's own name when left out. The others: see RewardSpec; family is what it measures with.
     Raises UserError when the function cannot take the protocol's arguments.
     """
 
@@ -184,7 +191,16 @@ def reward(
             "__qualname__": function.__qualname__,
             "__signature__": _parameters(own_name, function),
             "function": staticmethod(function),
-            "declared": RewardSpec(own_name, (family,), range, version, tuple(needs), cost=cost),
+            "declared": RewardSpec(
+                name=own_name,
+                families=(family,),
+                range=range,
+                version=version,
+                needs=tuple(needs),
+                cost=cost,
+                falls_under=tuple(falls_under),
+                holds_under=tuple(holds_under),
+            ),
             "component_name": own_name,
         }
         return type(function.__name__, (FunctionReward,), body)
