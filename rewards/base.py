@@ -18,6 +18,8 @@ parameters.
 
 import inspect
 import math
+import sys
+import traceback
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -131,7 +133,12 @@ class BaseReward(ABC):
         """
         frames, anchor = check_inputs(self.spec, frames, prompts, fps, anchor, metadata)
         with torch.no_grad():
-            result = self.score(frames, list(prompts), fps=float(fps), anchor=anchor, metadata=metadata)
+            try:
+                result = self.score(frames, list(prompts), fps=float(fps), anchor=anchor, metadata=metadata)
+            except (UserError, MemoryError, torch.OutOfMemoryError):
+                raise
+            except Exception as error:  # a user's own reward may raise anything
+                raise _failed(self, error) from error
         return check_result(self.spec, result, frames.shape[0], frames.shape[1])
 
     @abstractmethod
@@ -315,6 +322,16 @@ def _checked(spec: RewardSpec, what: str, value, shape: tuple[int, ...]) -> Tens
             f"reward {spec.name!r}: {what} holds infinite or complex values; use NaN for 'not scored'"
         )
     return value.detach().float()
+
+
+def _failed(made: BaseReward, error: Exception) -> UserError:
+    """What a reward raised, as one line with its name and the line of its own file."""
+    file = getattr(sys.modules.get(type(made).__module__), "__file__", None)
+    places = traceback.extract_tb(error.__traceback__)
+    place = [each for each in places if each.filename == file][-1:] or places[-1:]
+    where = ", ".join(f"{each.filename}, line {each.lineno}" for each in place)
+    text = " ".join(str(error).split())
+    return UserError(f"reward {made.spec.name!r} failed ({where}): {type(error).__name__}: {text}. Correct that line")
 
 
 def anchor_or_first(frames: Frames, anchor: Anchor | None) -> Anchor:
