@@ -1,0 +1,166 @@
+"""How good is a head on prompts that it has not seen? Every figure is out of fold, beside what guessing reaches.
+
+Prompts are divided into folds (GroupKFold); each fold is judged by a head that saw nothing of it, its calibration
+included, which comes from an inner cross-validation. Intervals come from a bootstrap over prompts.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from rewards.base import UserError
+from rewards.fitting import FOLDS, MEMBERS, Task, fit_head, split_by_prompt
+from rewards.heads import LEVELS
+from rewards.labels import Kind
+
+RESAMPLES = 200
+
+RANKING = {"pass": ("AUC", 0.5), "grade": ("Spearman", 0.0), "pair": ("decided pairs in order", 0.5)}
+"""What tells whether a head ranks rightly, and what guessing reaches."""
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """What heads said of judgements that they had not seen.
+
+    chances, base `[n k]`: of lying above each step, by the head and by the training labels' frequencies alone.
+    mean, spread `[n]`: the score of the clip judged, over the members. training_groups: prompts a fold was trained on.
+    """
+
+    chances: Float[np.ndarray, "n k"]
+    base: Float[np.ndarray, "n k"]
+    mean: Float[np.ndarray, "n"]
+    spread: Float[np.ndarray, "n"]
+    training_groups: float
+
+
+@dataclass(frozen=True)
+class Figure:
+    """An out-of-fold figure, its 95 % interval over prompts (NaN for ECE), and what the commonest label reaches."""
+
+    name: str
+    value: float
+    low: float
+    high: float
+    baseline: float
+
+
+def cross_validate(
+    task: Task, folds: int = FOLDS, members: int = MEMBERS, seed: int = 0, share: float = 1.0
+) -> HeldOut:
+    """Every judgement by a head that was fitted, calibration included, without its prompt.
+
+    share: of each fold's training prompts that are used. Raises UserError when a fold has nothing to tell apart.
+    """
+    steps = len(LEVELS[task.kind])
+    chances, base = np.full((len(task.values), steps), np.nan), np.full((len(task.values), steps), np.nan)
+    mean, spread = np.full(len(task.values), np.nan), np.full(len(task.values), np.nan)
+    counts = []
+    rng = np.random.default_rng(seed)
+    for train, test in split_by_prompt(task, folds):
+        groups = rng.permutation(np.unique(task.groups[train]))
+        groups = groups[: max(round(share * len(groups)), 1)]
+        fitted, judged = task.rows(train[np.isin(task.groups[train], groups)]), task.rows(test)
+        if not fitted.varied:
+            raise UserError(
+                "with one part of the prompts held out, all remaining labels are the same: "
+                "label clips so that each label occurs with several prompts"
+            )
+        head = fit_head(fitted, members, seed)
+        others = None if judged.second is None else task.features[judged.second]
+        chances[test] = head.chances(task.features[judged.first], others).mean(0)
+        base[test] = _frequencies(fitted)
+        scores = head.scores(task.features[judged.first])
+        mean[test], spread[test] = scores.mean(0), scores.std(0)
+        counts.append(len(groups))
+    return HeldOut(chances, base, mean, spread, float(np.mean(counts)))
+
+
+def _frequencies(task: Task) -> Float[np.ndarray, "k"]:
+    """How often labels lie above each step; of pairs, taken both ways round."""
+    share = task.above.mean(0)
+    return (share + 1 - share[::-1]) / 2 if task.kind == "pair" else share
+
+
+def measure(task: Task, held: HeldOut, seed: int = 0) -> list[Figure]:
+    """The figures of held-out judgements, with intervals from resampled prompts, beside their baselines."""
+    value, base = (figures(task.kind, task.values, c) for c in (held.chances, held.base))
+    drawn = [
+        figures(task.kind, task.values[rows], held.chances[rows]) for rows in resamples(task.groups, RESAMPLES, seed)
+    ]
+    ranking, guess = RANKING[task.kind]
+    found = []
+    for name in value:
+        # resampling rows only moves ECE upwards (fewer distinct rows a bin): its interval would mislead
+        low, high = (math.nan, math.nan) if name == "ECE" else interval([one[name] for one in drawn])
+        found.append(Figure(name, value[name], low, high, guess if name == ranking else base[name]))
+    return found
+
+
+def figures(kind: Kind, values: Float[np.ndarray, "n"], chances: Float[np.ndarray, "n k"]) -> dict[str, float]:
+    """How good are chances of lying above each step? Pairs count both ways round, so order does not matter.
+
+    accuracy: the likeliest label is right (of pairs: a, tie or b, so a tie must be called a tie). Brier: mean squared
+    error over steps (of several steps: the ranked probability score over their number). ECE: mean distance of
+    stated from true frequency, in ten bins weighted by size. And how well it ranks (see RANKING), NaN where it cannot.
+
+    >>> figures("pass", np.array([1.0, 0.0, 1.0, 0.0]), np.array([[0.9], [0.1], [0.6], [0.6]]))["accuracy"]
+    0.75
+    """
+    if kind == "pair":
+        values, chances = np.concatenate([values, 1 - values]), np.concatenate([chances, 1 - chances[:, ::-1]])
+    above = values[:, None] > np.array(LEVELS[kind])
+    ends = np.ones((len(values), 1)), np.zeros((len(values), 1))
+    likeliest = -np.diff(np.hstack([ends[0], chances, ends[1]]), axis=1)
+    return {
+        "accuracy": float((likeliest.argmax(1) == above.sum(1)).mean()),
+        RANKING[kind][0]: _ranking(kind, values, chances.mean(1)),
+        "Brier": float(((chances - above) ** 2).mean()),
+        "ECE": calibration_error(chances.ravel(), above.ravel()),
+    }
+
+
+def _ranking(kind: Kind, values: Float[np.ndarray, "n"], score: Float[np.ndarray, "n"]) -> float:
+    from scipy.stats import spearmanr
+    from sklearn.metrics import roc_auc_score
+
+    if kind == "pair":
+        decided = values != 0.5
+        right = (score > 0.5) == (values > 0.5)
+        return float(np.where(score == 0.5, 0.5, right)[decided].mean()) if decided.any() else math.nan
+    if len(np.unique(values)) < 2:
+        return math.nan
+    if kind == "pass":
+        return float(roc_auc_score(values, score))
+    return 0.0 if np.ptp(score) == 0 else float(spearmanr(score, values).statistic)
+
+
+def calibration_error(chances: Float[np.ndarray, "n"], truth: Bool[np.ndarray, "n"], bins: int = 10) -> float:
+    """Expected calibration error: |stated − true frequency| in bins of equal width, weighted by their size.
+
+    Source: Naeini et al., AAAI 2015.
+
+    >>> calibration_error(np.array([0.25, 0.25, 0.25, 0.25]), np.array([True, False, False, False]))
+    0.0
+    """
+    place = np.minimum((chances * bins).astype(int), bins - 1)
+    gap = np.bincount(place, chances - truth, minlength=bins)
+    return float(np.abs(gap).sum() / len(chances))
+
+
+def resamples(groups: Int[np.ndarray, "n"], count: int, seed: int) -> Iterator[Int[np.ndarray, "m"]]:
+    """Rows of prompts drawn with replacement, `count` times."""
+    rows = [np.flatnonzero(groups == group) for group in np.unique(groups)]
+    rng = np.random.default_rng(seed)
+    for _ in range(count):
+        yield np.concatenate([rows[i] for i in rng.integers(len(rows), size=len(rows))])
+
+
+def interval(values: Sequence[float]) -> tuple[float, float]:
+    """The middle 95 % of what is there."""
+    there = [value for value in values if not math.isnan(value)]
+    low, high = np.quantile(there, [0.025, 0.975]) if there else (math.nan, math.nan)
+    return float(low), float(high)
