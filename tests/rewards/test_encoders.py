@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from rewards.base import UserError
-from rewards.encoders import _lite0, create_encoder
+from rewards.encoders import create_encoder
+from rewards.imagenet_encoder import lite0
 
 
 @pytest.mark.parametrize(("picture", "label"), [("china.jpg", 698), ("flower.jpg", 985)])
@@ -16,7 +17,7 @@ def test_it_recognises_what_is_shown(picture, label):
     ]  # the middle square, as the network was trained; encoders of ours crop nothing
     features = create_encoder("imagenet-lite0")(image)
     assert features.shape == (1, 1280)
-    assert _lite0()[0].classifier(features).argmax().item() == label  # palace, daisy
+    assert lite0()[0].classifier(features).argmax().item() == label  # palace, daisy
 
 
 def test_its_identity_is_on_record():
