@@ -65,7 +65,7 @@ def test_every_torch_free_package_is_in_the_contract():
     assert set(named) == {name for name, folder in free.items() if (ROOT / folder / "__init__.py").exists()}
 
 
-@pytest.mark.parametrize("package", ["sn_eval.results", "sn_eval.decision"])
+@pytest.mark.parametrize("package", ["sn_eval.results", "sn_eval.decision", "sn_eval.present"])
 def test_torch_free_packages_load_nothing_heavy(package):
     """The linter does not see what a parent's `__init__` pulls in; a fresh interpreter does."""
     modules = [package] + [

@@ -1,0 +1,1 @@
+"""Charts and words that a report and a dashboard share: no torch."""
