@@ -17,6 +17,13 @@ def compare(
     ] = None,
     prompt: Annotated[list[str] | None, Option(help="In place of the suite's prompts; repeat for several.")] = None,
     method: Annotated[list[str] | None, Option(help="In place of the suite's methods; repeat for several.")] = None,
+    reward: Annotated[
+        str | None, Option(help="What is searched on, in place of the suite's: a name, pkg.mod:attr or file.py:attr.")
+    ] = None,
+    judge: Annotated[list[str] | None, Option(help="In place of the suite's judges; repeat for several.")] = None,
+    allow_same_family: Annotated[
+        bool, Option("--allow-same-family", help="Judge by a family that is searched on, too; tables are then marked.")
+    ] = False,
     seeds: Annotated[int | None, Option(min=1, help="How many seeds, from 0, in place of the suite's.")] = None,
     budget: Annotated[int | None, Option(help="Denoiser evaluations (NFE) a video, in place of the suite's.")] = None,
     as_json: AsJson = False,
@@ -32,14 +39,23 @@ def compare(
 
       sn-eval compare --suite chunk_search --out runs/chunk_search
 
+      sn-eval compare --reward my_shop.py:my_shop --allow-same-family --out runs/my_shop
+
       sn-eval compare --prompt "a red ball rolls to the left" --method plain --method scaling_noise --budget 192
     """
     home = out or Path("runs") / Path(suite).stem
     with friendly(kept=home), progress(quiet=quiet) as bars:
         from sn_eval.poc.compare import run_suite
         from sn_eval.poc.spec import load_suite
+        from sn_eval.results.record import Component
 
         chosen = _changed(load_suite(suite), prompt, method, seeds, budget)
+        scoring = {
+            "reward": reward and Component(use=reward),
+            "judges": judge and tuple(Component(use=use) for use in judge),
+            "allow_same_family": allow_same_family,
+        }
+        chosen = chosen.model_copy(update={key: value for key, value in scoring.items() if value})
         cells = bars.add(f"{chosen.name}: videos")
         current = bars.add("this video")
 

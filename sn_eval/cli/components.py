@@ -20,7 +20,7 @@ Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, … or auto: a GPU
 
 def show_list(registry: "Registry", title: str, as_json: bool) -> None:
     """All components of a registry: name, what it is, parameters."""
-    found = [_in_short(registry.describe(name)) for name in registry.names()]
+    found = [in_short(registry.describe(name)) for name in registry.names()]
     if as_json:
         print_json(found)
         return
@@ -28,7 +28,7 @@ def show_list(registry: "Registry", title: str, as_json: bool) -> None:
     show_table(title, ("name", "what it is", "parameters"), rows)
 
 
-def _in_short(found: "Description") -> "Description":
+def in_short(found: "Description") -> "Description":
     """The summary as the whole first paragraph: sentences go over line ends."""
     return replace(found, summary=" ".join(found.text.split("\n\n")[0].split()))
 

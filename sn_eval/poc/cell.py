@@ -6,6 +6,7 @@ The folder ends with `video.mp4`, `trace.jsonl`, `contact_sheet.png` and, writte
 import hashlib
 import json
 import logging
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -95,9 +96,11 @@ class PreviewTap:
 
 def fingerprinted(cell: Cell, model: VideoModel) -> Cell:
     """The cell, with a hash of what its names stand for now: other weights, files or defaults are another cell."""
-    uses = [part.use for part in (cell.model, cell.rollout, cell.method, cell.reward, *cell.judges) if part]
-    files = sorted({use.rpartition(":")[0] for use in uses if use.rpartition(":")[0].endswith(".py")})
-    behind = [hashlib.sha256(Path(file).read_bytes()).hexdigest() for file in files]
+    parts = [part for part in (cell.model, cell.rollout, cell.method, cell.reward, *cell.judges) if part]
+    files = {part.use.rpartition(":")[0] for part in parts if part.use.rpartition(":")[0].endswith(".py")}
+    files |= {str(Path(file).with_suffix(".yaml")) for file in files}  # a reward's settings, as `rewards new` writes
+    files |= {value for part in parts for value in part.params.values() if isinstance(value, str)}
+    behind = [hashlib.sha256(Path(f).read_bytes()).hexdigest() for f in sorted(files) if os.path.isfile(f)]
     knobs = sorted((k, repr(v)) for k, v in vars(make_method(cell)).items() if k != "proposals")
     named = json.dumps([getattr(model, "fingerprint", ""), behind, knobs])
     return replace(cell, fingerprint=hashlib.sha256(named.encode()).hexdigest()[:16])

@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -180,7 +181,10 @@ def test_what_stands_behind_a_name_is_part_of_the_id(tmp_path, bright):
     path = bright.rpartition(":")[0]
     with open(path, "a") as file:
         file.write("# edited\n")
-    assert fingerprinted(cell(bright), model).id != first.id
+    second = fingerprinted(cell(bright), model)
+    assert second.id != first.id
+    Path(path).with_suffix(".yaml").write_text("name: mine\n")  # what `rewards new` writes beside the file
+    assert fingerprinted(cell(bright), model).id != second.id
     small, other = (models.create("tabletop", path=str(write_untrained(tmp_path / n))) for n in ("a", "b"))
     assert fingerprinted(cell(bright), small).id == fingerprinted(cell(bright), other).id
     other.denoiser.leave.bias.data += 1
