@@ -116,10 +116,10 @@ def brightness_ramp(frames: Clip, anchor: Anchor, other: Other) -> Clip:
 class Row:
     """What one trick does to a reward.
 
-    beats: share of clips in which the copy scores at least as high as the clip (by the reward's own tolerance), with
-    its Wilson interval; change: mean of copy − clip, in the reward's unit, over `scored` clips that both are scored
-    in. n: clips that count, those whose copy differs from the clip and that are scored themselves; a copy that is not
-    scored does not win. All None where n is 0.
+    beats: share of clips in which the copy scores at least as high as the clip, with its Wilson interval; higher: share
+    in which it scores higher (both by the reward's own tolerance). change: mean of copy − clip, in the reward's unit,
+    over `scored` clips that both are scored in. n: clips that count, those whose copy differs from the clip and that
+    are scored themselves; a copy that is not scored does not win. All None where n is 0.
     """
 
     name: str
@@ -127,6 +127,7 @@ class Row:
     beats: float | None
     low: float | None
     high: float | None
+    higher: float | None
     change: float | None
     change_low: float | None
     change_high: float | None
@@ -135,8 +136,13 @@ class Row:
 
     @property
     def fools(self) -> bool:
-        """The copy wins in at least half of the clips."""
+        """The copy scores at least as high in at least half of the clips."""
         return self.beats is not None and self.beats >= FOOLED
+
+    @property
+    def attracts(self) -> bool:
+        """The copy scores higher in at least half of the clips: a search drifts there."""
+        return self.higher is not None and self.higher >= FOOLED
 
 
 @dataclass(frozen=True)
@@ -148,14 +154,16 @@ class AdversaryTable:
 
 
 def adversary_table(reward: Reward, samples: Sequence[Sample]) -> AdversaryTable:
-    """Every adversary on every sample; the other clip of sample i is sample i + 1.
+    """Every adversary on every sample; the other clip is the next sample with another prompt, else the next one.
 
     A sample and its copies are one batch. Raises UserError for fewer than two samples.
     """
     if len(samples) < 2:
         raise UserError(f"{len(samples)} clips: adversaries need at least 2, one to fade into the other")
     scores, differs = [], []
-    for sample, other in zip(samples, [*samples[1:], samples[0]], strict=True):
+    for i, sample in enumerate(samples):
+        rest = [*samples[i + 1 :], *samples[:i]]
+        other = next((each for each in rest if each.prompt != sample.prompt), rest[0])
         copies = [each.make(sample.frames, sample.anchor, other.frames) for each in ADVERSARIES.values()]
         scores.append(_scores(reward, sample, copies))
         differs.append([float((copy - sample.frames).abs().mean()) > SAME for copy in copies])
@@ -180,36 +188,43 @@ def _row(trick: Adversary, clean: np.ndarray, copy: np.ndarray, tolerance: float
     """Counts and means over clips."""
     clean, copy = clean[~np.isnan(clean)], copy[~np.isnan(clean)]
     if not len(clean):
-        return Row(trick.name, trick.exploits, None, None, None, None, None, None, 0, 0)
-    wins = int((copy >= clean - tolerance).sum())  # never true where the copy is NaN
+        return Row(trick.name, trick.exploits, None, None, None, None, None, None, None, 0, 0)
+    wins = int((copy >= clean - tolerance).sum())  # comparisons with NaN are False
+    higher = float((copy > clean + tolerance).mean())
     around = stats.binomtest(wins, len(clean)).proportion_ci(method="wilson")
     changes = (copy - clean)[~np.isnan(copy)]
     low, high, _ = interval(changes, resamples=2000)
     mean = float(changes.mean()) if len(changes) else None
     return Row(
-        trick.name, trick.exploits, wins / len(clean), float(around.low), float(around.high),
+        trick.name, trick.exploits, wins / len(clean), float(around.low), float(around.high), higher,
         mean, low, high, len(clean), len(changes),
     )  # fmt: skip
 
 
 def in_words(name: str, rows: Sequence[Row]) -> str:
-    """Which tricks win, and what to hold against them; a still video winning is said to be by nature."""
-    still = [row for row in rows if row.fools and row.name in STILL]
-    others = [row for row in rows if row.fools and row.name not in STILL]
+    """What a search on this reward would drift to, what the reward does not notice, and what to hold against it."""
     if not any(row.n for row in rows):
         return f"{name} scored none of these clips: nothing is known."
-    if not still and not others:
-        return f"{name} falls for none of these tricks."
+    still = [row for row in rows if row.fools and row.name in STILL]
+    drawn = [row for row in rows if row.attracts and row.name not in STILL]
+    blind = [row for row in rows if row.fools and not row.attracts and row.name not in STILL]
     said = []
-    if still:
+    if any(row.name == "anchor_copy" for row in still):
         said.append(
             f"{name} scores a still video at least as high as the real one ({_listed(still)}). Measures of consistency "
             "do so by nature, and alone they reward freezing: hold a motion floor beside it (a composite with "
             "motion_floor and its `floor`)."
         )
-    if others:
-        said.append(f"{name} is fooled by {_listed(others)}: hold a reward against each, or do not search on it.")
-    return " ".join(said)
+    elif still:
+        said.append(
+            f"{name} scores a video that holds its first frame at least as high as the real one ({_listed(still)}): "
+            "hold a reward beside it that wants motion throughout."
+        )
+    if drawn:
+        said.append(f"{name} is raised by {_listed(drawn)}: hold a reward against each, or do not search on it.")
+    if blind:
+        said.append(f"{name} does not notice {_listed(blind)}: hold a reward beside it that does.")
+    return " ".join(said) or f"{name} falls for none of these tricks."
 
 
 def _listed(rows: Sequence[Row]) -> str:

@@ -124,11 +124,10 @@ def partial_spearman(
     names = np.arange(n) if clusters is None else np.asarray(clusters)[known]
     if reason := _unusable(table):
         return [Dependence(name, None, None, None, n, reason) for name in properties]
-    rho = _partial(table)
     low, high = _bootstrap(table, names, resamples, seed)
     return [
-        Dependence(name, *map(_number, figures), n, _why(table[:, i]) if np.isnan(figures[0]) else "")
-        for i, (name, *figures) in enumerate(zip(properties, rho, low, high, strict=True), 1)
+        Dependence(name, _number(rho), _number(low[i]), _number(high[i]), n, _why(table[:, i + 1], rho))
+        for i, (name, rho) in enumerate(zip(properties, _partial(table), strict=True))
     ]
 
 
@@ -152,7 +151,10 @@ def _unusable(table: np.ndarray) -> str:
     return "all clips score the same" if np.ptp(table[:, 0]) == 0 else ""
 
 
-def _why(values: np.ndarray) -> str:
+def _why(values: np.ndarray, rho: float) -> str:
+    """Why a property has no rho; "" where it has one."""
+    if not np.isnan(rho):
+        return ""
     return "the other properties determine it" if np.ptp(values) else "does not vary"
 
 
@@ -174,21 +176,18 @@ def _partial(table: np.ndarray) -> np.ndarray:
     return rho
 
 
-def _bootstrap(table: np.ndarray, clusters: np.ndarray, resamples: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """2.5 % and 97.5 % of the partial correlations over resampled clusters; NaN with fewer than three clusters."""
+def _bootstrap(table: np.ndarray, clusters: np.ndarray, resamples: int, seed: int) -> np.ndarray:
+    """2.5 % and 97.5 % [2, k] of the partial correlations over resampled clusters; NaN below three clusters."""
     members = [np.flatnonzero(clusters == name) for name in np.unique(clusters)]
+    bounds = np.full((2, table.shape[1] - 1), np.nan)
     if len(members) < 3:
-        nothing = np.full(table.shape[1] - 1, np.nan)
-        return nothing, nothing
+        return bounds
     rng = np.random.default_rng(seed)
-    drawn = []
-    for _ in range(resamples):
-        picked = rng.integers(len(members), size=len(members))
-        drawn.append(_partial(table[np.concatenate([members[i] for i in picked])]))
-    known = np.array(drawn)
-    known[:, np.isnan(known).all(axis=0)] = 0  # those have no rho, and so no bounds to show
-    low, high = np.nanquantile(known, [0.025, 0.975], axis=0)
-    return low, high
+    picks = rng.integers(len(members), size=(resamples, len(members)))
+    drawn = np.array([_partial(table[np.concatenate([members[i] for i in picked])]) for picked in picks])
+    if (defined := ~np.isnan(drawn).all(axis=0)).any():
+        bounds[:, defined] = np.nanquantile(drawn[:, defined], [0.025, 0.975], axis=0)
+    return bounds
 
 
 def _number(value: float) -> float | None:
@@ -242,9 +241,9 @@ def _group(name: str, values: np.ndarray) -> Group:
 
 
 def _group_words(name: str, rows: Sequence[Group], spread: float | None, p: float | None) -> str:
-    known = [row for row in rows if row.mean is not None]
+    means = {row.name: row.mean for row in rows if row.mean is not None}
     if spread is None or p is None:
-        return f"{name}: nothing to compare between groups ({len(known)} with scores)."
-    top, bottom = (pick(known, key=lambda row: row.mean) for pick in (max, min))
+        return f"{name}: nothing to compare between groups ({len(means)} with scores)."
+    top, bottom = max(means, key=means.__getitem__), min(means, key=means.__getitem__)
     sure = "more than chance explains" if p < 0.05 else "which chance explains"
-    return f"{name} is highest for {top.name} and lowest for {bottom.name}, {spread:.3g} apart, {sure} (p = {p:.2g})."
+    return f"{name} is highest for {top} and lowest for {bottom}, {spread:.3g} apart, {sure} (p = {p:.2g})."

@@ -163,7 +163,7 @@ def _sd(pairs: list[tuple[np.ndarray, np.ndarray]], side: int) -> float:
 
 def _curve(curves: list[np.ndarray], d: Sequence[float], sd: float) -> Curve:
     """Estimates of one score from its values by prompt."""
-    gains = np.array([(curve - curve[0]) / sd for curve in curves])
+    gains = np.array([(curve - curve[0]) / sd for curve in curves]).round(9)  # equal scores: 0, not a rounding error
     x = np.array(d)
     fit = gains @ np.linalg.pinv(np.stack([x, -(x**2)], axis=1)).T  # [p, (alpha, beta)]
     upper = slice(len(x) // 2, None)
@@ -190,6 +190,10 @@ def _verdict(
     if not proxy.slope.rises:
         return "not resolved", (
             f"Not resolved: {upper}, {first} itself does not clearly rise ({slopes}): nothing is being optimised."
+        )
+    if not any(estimate.value for estimate in held_out.gain):
+        return "not resolved", (
+            f"Not resolved: {second} is the same whatever {first} picks; take one that tells these candidates apart."
         )
     if held_out.slope.falls:
         return "alarm", (

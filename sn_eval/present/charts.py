@@ -73,7 +73,7 @@ def svg(chart: alt.TopLevelMixin) -> str:
     dressed = (
         chart.configure(font=FONT, background="white")
         .configure_axis(labelFontSize=12, titleFontSize=13, gridColor="#e4e4e4")
-        .configure_legend(labelFontSize=12, titleFontSize=12, symbolSize=120, symbolOpacity=1, symbolStrokeWidth=0, labelLimit=320)
+        .configure_legend(labelFontSize=12, symbolSize=120, symbolOpacity=1, symbolStrokeWidth=0, labelLimit=320)
         .configure_title(fontSize=15, anchor="start", offset=12)
     )
     version = ".".join(alt.SCHEMA_VERSION.lstrip("v").split(".")[:2])

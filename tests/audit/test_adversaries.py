@@ -118,8 +118,9 @@ def test_a_naive_reward_is_named_as_fooled(samples):
     row = {row.name: row for row in table.rows}["brightness_ramp"]
     assert row.beats == 1.0
     assert row.change_low > 0
-    assert "fooled by" in table.words
-    assert "brightness_ramp in 100% of 3 clips" in table.words
+    assert row.attracts
+    assert "bright is raised by " in table.words
+    assert "brightness_ramp in 100% of 3 clips: hold a reward against each" in table.words
 
 
 def test_shares_means_and_missing_scores_are_counted(samples):
@@ -131,11 +132,12 @@ def test_shares_means_and_missing_scores_are_counted(samples):
         values[0] = torch.nan if prompts[0] == "unscored" else 0.5
         return values
 
-    unscored = Sample(samples[0].frames, samples[0].anchor, "unscored", 8.0)
+    unscored = Sample(samples[0].frames.flip(-1), samples[0].anchor, "unscored", 8.0)
     rows = table_of(given(), [*samples, unscored])
     assert [rows[name].beats for name in ADVERSARIES] == [0, 1, 1, 0, 1, 0]
     assert {row.n for row in rows.values()} == {3}
     assert (rows["blur"].scored, rows["blur"].change) == (0, None)
+    assert [rows[name].higher for name in ADVERSARIES] == [0, 0, 1, 0, 1, 0]
     assert rows["crossfade"].change == pytest.approx(0.4)
     assert rows["crossfade"].low == pytest.approx(0.438, abs=1e-3)  # Wilson, 3 of 3
 
@@ -156,6 +158,42 @@ def test_a_reward_that_scores_nothing_is_said_to_be_unknown(samples):
     table = adversary_table(blind(), samples)
     assert "nothing is known" in table.words
     assert not np.isfinite([row.n for row in table.rows if row.n]).any()
+
+
+def test_what_only_ties_is_not_noticed_and_a_jump_that_pays_for_a_freeze_is_told_apart(samples):
+    @reward(family="test")
+    def saturated(frames, prompts, *, fps, anchor=None, metadata=None):
+        moved = (frames[:, :1] - anchor[:, -1:]).abs().amax((1, 2, 3, 4)) > 0
+        return moved.float()
+
+    table = adversary_table(saturated(), samples)
+    assert "does not notice crossfade in 100% of 3 clips" in table.words
+    assert "holds its first frame at least as high" in table.words
+    assert "raised" not in table.words
+    assert "by nature" not in table.words
+
+
+def test_a_reward_that_sees_through_all_of_them_is_told_so(samples):
+    @reward(family="test")
+    def wise(frames, prompts, *, fps, anchor=None, metadata=None):
+        return torch.tensor([1.0] + [0.0] * len(ADVERSARIES))
+
+    assert adversary_table(wise(), samples).words == "wise falls for none of these tricks."
+
+
+def test_a_clip_fades_into_one_with_another_prompt(samples):
+    seen = []
+
+    @reward(family="test")
+    def spy(frames, prompts, *, fps, anchor=None, metadata=None):
+        seen.append(frames[1 + list(ADVERSARIES).index("crossfade"), -1])
+        return frames.mean((1, 2, 3, 4))
+
+    one, two = (Sample(s.frames, s.anchor, "the same", 8.0) for s in samples[:2])
+    third = Sample(samples[2].frames, samples[2].anchor, "another", 8.0)
+    adversary_table(spy(), [one, two, third])
+    assert torch.allclose(seen[0], third.frames[-1])
+    assert torch.allclose(seen[2], one.frames[-1])
 
 
 def test_one_clip_is_refused(samples):

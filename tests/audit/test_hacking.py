@@ -97,6 +97,15 @@ def test_a_constant_proxy_optimises_nothing():
     assert all(abs(e.value) < 1e-9 for e in result.held_out.gain)
 
 
+def test_equal_scores_have_no_slope_at_all():
+    """Not even by rounding: 0.1 + 0.2 must not raise an alarm."""
+    proxy, _ = pool(9)
+    result = hacking_curve(proxy, np.full_like(proxy, 0.1))
+    assert result.verdict == "not resolved"
+    assert "tells these candidates apart" in result.words
+    assert {e.value for e in result.held_out.gain} == {0.0}
+
+
 def test_the_fit_is_least_squares_of_the_known_curve():
     proxy, _ = pool(1500, 4)
     result = hacking_curve(proxy, proxy)
