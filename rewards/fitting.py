@@ -96,17 +96,18 @@ def fit_head(task: Task, members: int = MEMBERS, seed: int = 0, recipe: Recipe |
     inputs = task.inputs(prepare)
     rng = np.random.default_rng(seed)
     found = [_regression(task, inputs, _resampled(task, rng)) for _ in range(members)]
-    centre, precision = _spread_of(prepare.transform(task.features[task.used]))
+    centre, precision = _centre(prepare.transform(task.features[task.used]))
+    calibration, limit = _held_out(task)
     return Head(
         kind=task.kind,
         names=task.names,
         prepare=prepare,
         weights=np.stack([weights for weights, _ in found]),
         offsets=np.stack([offsets for _, offsets in found]),
-        calibration=_calibration(task),
+        calibration=calibration,
         centre=centre,
         precision=precision,
-        limit=_limit(task),
+        limit=limit,
         recipe=dict(recipe or {}),
         card={},
     )
@@ -131,7 +132,7 @@ def prepared(task: Task) -> Any:
     count = min(COMPONENTS, len(encoded), len(seen) - 1)
     filled = make_pipeline(SimpleImputer(strategy="median", add_indicator=True), StandardScaler())
     reduced = make_pipeline(PCA(count, svd_solver="full"), StandardScaler()) if count else None
-    steps = [("rewards", filled, parts)] * bool(parts) + [("encoder", reduced, encoded)] * bool(encoded)
+    steps = [("rewards", filled, parts)] * bool(parts) + [("encoder", reduced, encoded)] * bool(count)
     if not steps:
         raise UserError("no feature differs between the labelled clips: nothing can be learned; name other rewards")
     return ColumnTransformer(steps).fit(seen)
@@ -176,23 +177,32 @@ def _resampled(task: Task, rng: np.random.Generator) -> Float[np.ndarray, "n"]:
             return weight
 
 
-def _calibration(task: Task) -> Calibration:
-    """From log-odds to probabilities, on log-odds of held-out prompts; as they are where nothing can be held out."""
-    margins, truth = [np.empty((0, len(LEVELS[task.kind])))], [np.empty((0, len(LEVELS[task.kind])), dtype=bool)]
+def _held_out(task: Task) -> tuple[Calibration, float]:
+    """What needs prompts that were held out: the calibration, and the distance within which clips are familiar.
+
+    Log-odds stay as they are where no part of the prompts can be held out with something left to tell apart.
+    """
+    margins, truth, distances = [np.empty(0)], [np.empty(0, dtype=bool)], []
     for train, test in split_by_prompt(task, FOLDS):
         fitted, judged = task.rows(train), task.rows(test)
-        if not fitted.varied:
-            continue
         prepare = prepared(fitted)
-        weights, offsets = _regression(fitted, fitted.inputs(prepare), np.ones(len(train)))
-        margins.append((judged.inputs(prepare) @ weights)[:, None] + offsets)
-        truth.append(judged.above)
-    m, y = np.concatenate(margins).ravel(), np.concatenate(truth).ravel()
-    if task.kind == "pair":
+        centre, precision = _centre(prepare.transform(task.features[fitted.used]))
+        distances.append(mahalanobis(prepare.transform(task.features[judged.used]), centre, precision))
+        if fitted.varied:
+            weights, offsets = _regression(fitted, fitted.inputs(prepare), np.ones(len(train)))
+            margins.append(((judged.inputs(prepare) @ weights)[:, None] + offsets).ravel())
+            truth.append(judged.above.ravel())
+    m, y = np.concatenate(margins), np.concatenate(truth)
+    if task.kind == "pair":  # both ways round, as in the regression
         m, y = np.concatenate([m, -m]), np.concatenate([y, ~y])
-    if y.all() or not y.any():
+    return _calibration(m, y, len(task.values)), float(np.quantile(np.concatenate(distances), FAMILIAR))
+
+
+def _calibration(margins: Float[np.ndarray, "n"], truth: Bool[np.ndarray, "n"], labels: int) -> Calibration:
+    """From log-odds to probabilities, by what is usual for so many labels."""
+    if truth.all() or not truth.any():
         return Calibration("none")
-    return _isotonic(m, y) if len(task.values) >= ISOTONIC_FROM else platt(m, y)
+    return _isotonic(margins, truth) if labels >= ISOTONIC_FROM else platt(margins, truth)
 
 
 def platt(margins: Float[np.ndarray, "n"], truth: Bool[np.ndarray, "n"]) -> Calibration:
@@ -217,20 +227,9 @@ def _isotonic(margins: Float[np.ndarray, "n"], truth: Bool[np.ndarray, "n"]) -> 
     return Calibration("isotonic", x=tuple(x), y=tuple(y))
 
 
-def _spread_of(inputs: Float[np.ndarray, "n d"]) -> tuple[Float[np.ndarray, "d"], Float[np.ndarray, "d d"]]:
+def _centre(inputs: Float[np.ndarray, "n d"]) -> tuple[Float[np.ndarray, "d"], Float[np.ndarray, "d d"]]:
     """Centre and precision matrix, the covariance shrunk as Ledoit and Wolf do (J. Multivariate Analysis 2004)."""
     from sklearn.covariance import LedoitWolf
 
     found = LedoitWolf().fit(inputs)
     return found.location_, found.precision_
-
-
-def _limit(task: Task) -> float:
-    """The distance within which `FAMILIAR` of the training clips lie when their own prompts are held out."""
-    found = []
-    for train, test in split_by_prompt(task, FOLDS):
-        fitted, judged = task.rows(train), task.rows(test)
-        prepare = prepared(fitted)
-        centre, precision = _spread_of(prepare.transform(task.features[fitted.used]))
-        found.append(mahalanobis(prepare.transform(task.features[judged.used]), centre, precision))
-    return float(np.quantile(np.concatenate(found), FAMILIAR))

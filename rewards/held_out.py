@@ -62,7 +62,7 @@ def cross_validate(
     rng = np.random.default_rng(seed)
     for train, test in split_by_prompt(task, folds):
         groups = rng.permutation(np.unique(task.groups[train]))
-        groups = groups[: max(round(share * len(groups)), 1)]
+        groups = groups[: max(round(share * len(groups)), 2)]  # one alone could not be calibrated
         fitted, judged = task.rows(train[np.isin(task.groups[train], groups)]), task.rows(test)
         if not fitted.varied:
             raise UserError(
@@ -138,17 +138,30 @@ def _ranking(kind: Kind, values: Float[np.ndarray, "n"], score: Float[np.ndarray
     return 0.0 if np.ptp(score) == 0 else float(spearmanr(score, values).statistic)
 
 
-def calibration_error(chances: Float[np.ndarray, "n"], truth: Bool[np.ndarray, "n"], bins: int = 10) -> float:
-    """Expected calibration error: |stated − true frequency| in bins of equal width, weighted by their size.
+def calibration_error(chances: Float[np.ndarray, "n"], truth: Bool[np.ndarray, "n"]) -> float:
+    """Expected calibration error: |stated − true frequency|, mean over the bins of `reliability` weighted by size.
 
     Source: Naeini et al., AAAI 2015.
 
     >>> calibration_error(np.array([0.25, 0.25, 0.25, 0.25]), np.array([True, False, False, False]))
     0.0
     """
-    place = np.minimum((chances * bins).astype(int), bins - 1)
-    gap = np.bincount(place, chances - truth, minlength=bins)
-    return float(np.abs(gap).sum() / len(chances))
+    bins = reliability(chances, truth)
+    return float(sum(row["count"] * abs(row["stated"] - row["true"]) for row in bins) / len(chances))
+
+
+def reliability(chances: Float[np.ndarray, "n"], truth: Bool[np.ndarray, "n"]) -> list[dict[str, float]]:
+    """Ten bins of stated chance: the mean stated, how often it was true, and how many; empty ones left out.
+
+    >>> reliability(np.array([0.25, 0.25]), np.array([True, False]))
+    [{'stated': 0.25, 'true': 0.5, 'count': 2}]
+    """
+    place = np.minimum((chances * 10).astype(int), 9)
+    held = [place == i for i in np.unique(place)]
+    return [
+        {"stated": float(chances[one].mean()), "true": float(truth[one].mean()), "count": int(one.sum())}
+        for one in held
+    ]
 
 
 def resamples(groups: Int[np.ndarray, "n"], count: int, seed: int) -> Iterator[Int[np.ndarray, "m"]]:

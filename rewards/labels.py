@@ -11,6 +11,7 @@ between training and testing.
 """
 
 import csv
+import hashlib
 import io
 import json
 from collections.abc import Mapping, Sequence
@@ -88,23 +89,32 @@ def read_labels(paths: Sequence[Path]) -> Labels:
     return Labels(kind, tuple(clips), tuple(by_name[0]), second, values, groups, raters, (*notes, *said))
 
 
-def read_clips(path: Path) -> tuple[Clip, ...]:
-    """The clips that a file names, labelled or not, each once; UserError as for `read_labels`."""
-    rows = _rows(path)
-    pairs = bool(rows) and "clip_a" in rows[0][1]
-    clips, _ = _clips(rows, ("clip_a", "clip_b") if pairs else ("clip",))
+def read_clips(path: Path, *, labelled: bool = False) -> tuple[Clip, ...]:
+    """The clips that a file names (or those that it holds labels of), each once; UserError as for `read_labels`.
+
+    A list of clips without labels may lack the column `label`.
+    """
+    rows = [(where, row) for where, row in _rows(path, list_of_clips=True) if not labelled or row.get(_judgement(row))]
+    clips, _ = _clips(rows, ("clip_a", "clip_b") if rows and "clip_a" in rows[0][1] else ("clip",))
     _check_exist(clips)
     return tuple(clips)
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file, by which the same clip is known under any name."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 # --- rows -------------------------------------------------------------------------------------------------
 
 
-def _rows(path: Path) -> list[tuple[str, Row]]:
+def _rows(path: Path, *, list_of_clips: bool = False) -> list[tuple[str, Row]]:
     """The rows as texts without blanks around, each with where it stands and its clips' paths made whole."""
     text = _text(path)
+    wanted = ("clip",) if list_of_clips else POINT
     try:
-        read = _jsonl(path, text) if path.suffix.lower() in (".jsonl", ".ndjson") else _csv(path, text)
+        read = (_jsonl if path.suffix.lower() in (".jsonl", ".ndjson") else _csv)(path, text, wanted)
     except csv.Error as error:
         raise UserError(f"{path} is no CSV file: {error}. Save it as CSV (UTF-8, commas)") from error
     if not read:
@@ -122,25 +132,24 @@ def _text(path: Path) -> str:
         raise UserError(f"cannot read {path}: {reason}. Give a CSV file with columns clip,label") from error
 
 
-def _csv(path: Path, text: str) -> list[tuple[int, Row]]:
+def _csv(path: Path, text: str, wanted: Sequence[str]) -> list[tuple[int, Row]]:
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     if reader.fieldnames is None:
         return []
     reader.fieldnames = [name.strip().lower() for name in reader.fieldnames]
-    _check_columns(path, reader.fieldnames)
+    _check_columns(path, reader.fieldnames, wanted)
     found = []
     for row in reader:
         if None in row or None in row.values():
-            wanted = len(reader.fieldnames)
             raise UserError(
-                f"{path}, line {reader.line_num}: it does not hold {wanted} fields, as the header does; "
+                f"{path}, line {reader.line_num}: it does not hold the header's {len(reader.fieldnames)} fields; "
                 "put texts with commas in double quotes"
             )
         found.append((reader.line_num, {key: value.strip() for key, value in row.items()}))
     return [(line, row) for line, row in found if any(row.values())]
 
 
-def _jsonl(path: Path, text: str) -> list[tuple[int, Row]]:
+def _jsonl(path: Path, text: str, wanted: Sequence[str]) -> list[tuple[int, Row]]:
     found = []
     for line, written in enumerate(text.splitlines(), 1):
         if not written.strip():
@@ -151,21 +160,21 @@ def _jsonl(path: Path, text: str) -> list[tuple[int, Row]]:
             raise UserError(f"{path}, line {line}: {error.msg}. Write one JSON object a line") from error
         if not isinstance(row, Mapping):
             raise UserError(f'{path}, line {line}: write one object, such as {{"clip": "a.mp4", "label": "pass"}}')
-        _check_columns(path, list(row))
+        _check_columns(path, list(row), wanted)
         found.append((line, {key: "" if row[key] is None else str(row[key]).strip() for key in row}))
     return found
 
 
-def _check_columns(path: Path, columns: Sequence[str]) -> None:
+def _check_columns(path: Path, columns: Sequence[str], point: Sequence[str]) -> None:
     """Raise UserError unless the columns are those of single clips or of pairs, and at most the optional ones."""
-    wanted = PAIR if {"clip_a", "clip_b", "preference"} & set(columns) else POINT
+    wanted = PAIR if set(PAIR) & set(columns) else point
     missing = [name for name in wanted if name not in columns]
     if missing:
         raise UserError(
             f"{path} has the columns {', '.join(columns)} but lacks {', '.join(missing)}: "
             f"it needs {','.join(POINT)} or {','.join(PAIR)}, separated by commas"
         )
-    allowed = [*wanted, *OPTIONAL]
+    allowed = list(dict.fromkeys([*wanted, *(PAIR if wanted == PAIR else POINT), *OPTIONAL]))
     for name in columns:
         if name not in allowed:
             guess = did_you_mean(name, allowed)
@@ -269,6 +278,7 @@ def _groups(
     rows: Sequence[Row], sides: Sequence[Sequence[int]], clips: Sequence[Clip]
 ) -> tuple[tuple[int, ...], list[str]]:
     """A group number a row, and what must be said about the grouping. Rows that share a clip share a group."""
+    files = [f"file {digest(clip.path)}" for clip in clips]
     named, notes = _group_names(rows, [clips[place].path for place in sides[0]])
     root: dict[str, str] = {}
 
@@ -279,8 +289,8 @@ def _groups(
 
     for number, name in enumerate(named):
         for side in sides:
-            root[find(f"file {clips[side[number]].path.resolve()}")] = find(f"group {name}")
-    joined = [find(f"group {name}") for name in named]
+            root[find(files[side[number]])] = find(name)
+    joined = [find(name) for name in named]
     if len(set(joined)) < len(set(named)):
         few = len(set(joined))
         notes.append(f"clips that occur in several groups join them: {len(set(named))} groups became {few}")
@@ -289,15 +299,17 @@ def _groups(
 
 
 def _group_names(rows: Sequence[Row], paths: Sequence[Path]) -> tuple[list[str], list[str]]:
-    """The prompt; without one the clip's folder; in a single folder each row for itself."""
-    prompts = [row.get("prompt", "") for row in rows]
-    if all(prompts):
-        return [" ".join(prompt.casefold().split()) for prompt in prompts], []
+    """The prompt; where there is none the clip's folder; where there is one folder only, each clip for itself."""
+    prompts = [" ".join(row.get("prompt", "").casefold().split()) for row in rows]
     folders = [str(path.resolve().parent) for path in paths]
-    lacking = "no column 'prompt'" if not any(prompts) else f"{prompts.count('')} rows without a prompt"
-    if len(set(folders)) > 1:
-        return folders, [f"{lacking}: clips of one folder are taken for one prompt"]
-    return [str(number) for number in range(len(rows))], [
-        f"{lacking}, and all clips lie in one folder: every row is taken for a prompt of its own. "
-        "Where clips of one prompt resemble each other, all figures look better than they are: add the column"
+    several = len(set(folders)) > 1
+    others = [f"folder {folder}" if several else f"clip {path}" for folder, path in zip(folders, paths, strict=True)]
+    names = [f"prompt {prompt}" if prompt else other for prompt, other in zip(prompts, others, strict=True)]
+    lacking = prompts.count("")
+    if not lacking:
+        return names, []
+    where = "clips of one folder are taken for one prompt" if several else "every such clip counts as its own prompt"
+    return names, [
+        f"{lacking} of {len(rows)} rows have no prompt: {where}. Where clips of one prompt resemble each other across "
+        "these groups, all figures look better than they are: fill in the column prompt"
     ]

@@ -12,11 +12,12 @@ from rewards.base import UserError
 from rewards.clip_features import Recipe
 from rewards.fitting import FOLDS, MEMBERS, Task, fit_head, task_of
 from rewards.heads import Head
-from rewards.held_out import RANKING, Figure, cross_validate, figures, measure
+from rewards.held_out import RANKING, Figure, cross_validate, figures, measure, reliability
 from rewards.labels import Labels
 
 MIN_LABELS, MIN_GROUPS = 20, 5
 SHARES = (0.25, 0.5, 0.75)  # of the training prompts, in the learning curve
+CURVE_MEMBERS = 5  # enough for its figures, which average over many judgements
 
 
 def learn(
@@ -34,15 +35,15 @@ def learn(
     recipe: how the features were made (`ClipFeatures.recipe`). The same input and seed give the same head. Raises
     UserError for fewer than 20 labels or 5 prompts, and for labels or features in which nothing varies.
     """
+    check_enough(labels, folds, members)
     task = task_of(labels, features)
-    _check_enough(task, folds, members)
     steps = len(SHARES) + 2
     tell = on_progress or (lambda done, total: None)
     held = cross_validate(task, folds, members, seed)
     tell(1, steps)
     curve = []
     for number, share in enumerate(SHARES, 2):
-        curve += _curve_point(task, folds, members, seed, share)
+        curve += _curve_point(task, folds, seed, share)
         tell(number, steps)
     figures = measure(task, held, seed)
     whole = [{"prompts": held.training_groups, **{figure.name: figure.value for figure in figures}}]
@@ -50,7 +51,10 @@ def learn(
     tell(steps, steps)
     card = {
         **_counts(labels, task, folds, members, seed),
-        "calibration": head.calibration.how,
+        "calibration": {
+            "how": head.calibration.how,
+            "reliability": reliability(held.chances.ravel(), task.above.ravel()),
+        },
         "figures": [asdict(figure) for figure in figures],
         "learning_curve": [*curve, *whole],
         "thresholds": [asdict(found) for found in thresholds(task, held, seed)],
@@ -62,21 +66,22 @@ def learn(
     return replace(head, card=card)
 
 
-def _check_enough(task: Task, folds: int, members: int) -> None:
-    groups = len(np.unique(task.groups))
-    if len(task.values) < MIN_LABELS or groups < MIN_GROUPS:
+def check_enough(labels: Labels, folds: int = FOLDS, members: int = MEMBERS) -> None:
+    """Raise UserError for fewer than 20 labels or 5 prompts, 2 folds or 2 members."""
+    groups = len(set(labels.groups))
+    if len(labels.values) < MIN_LABELS or groups < MIN_GROUPS:
         raise UserError(
-            f"{len(task.values)} labels of {groups} prompts are too few: a head needs at least {MIN_LABELS} labels of "
-            f"{MIN_GROUPS} prompts; label more (`sn-eval rewards next` proposes which)"
+            f"{len(labels.values)} labels of {groups} prompts are too few: a head needs at least {MIN_LABELS} labels "
+            f"of {MIN_GROUPS} prompts; label more clips"
         )
     if folds < 2 or members < 2:
         raise UserError(f"folds and members must be 2 or more; given {folds} and {members}")
 
 
-def _curve_point(task: Task, folds: int, members: int, seed: int, share: float) -> list[dict[str, float]]:
+def _curve_point(task: Task, folds: int, seed: int, share: float) -> list[dict[str, float]]:
     """The figures when only a share of the training prompts is used; nothing where these are too few to tell apart."""
     try:
-        held = cross_validate(task, folds, members, seed, share)
+        held = cross_validate(task, folds, CURVE_MEMBERS, seed, share)
     except UserError:
         return []
     return [{"prompts": held.training_groups, **figures(task.kind, task.values, held.chances)}]

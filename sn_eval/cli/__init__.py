@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from sn_eval.cli import compare, doctor, generate, models, rewards, tabletop
+from sn_eval.cli import compare, doctor, generate, models, rewards, rewards_learning, tabletop, tabletop_clip
 from sn_eval.cli.console import friendly, say
 
 
@@ -68,12 +68,18 @@ app.add_typer(_models)
 _rewards = group(name="rewards", help="What can steer a search.")
 _rewards.command("list")(rewards.list_rewards)
 _rewards.command("show")(rewards.show)
+_rewards.command("new")(rewards.new)
+_rewards.command("score")(rewards.score)
+_rewards.command("fit")(rewards_learning.fit)
+_rewards.command("next")(rewards_learning.propose)
 app.add_typer(_rewards)
 
 _tabletop = group(name="tabletop", help="The rendered world, and the embedded model that learns it.")
 _tabletop.command("scene")(tabletop.scene)
 _tabletop.command("train")(tabletop.train)
 _tabletop.command("check")(tabletop.check)
+_tabletop.command("train-clip")(tabletop_clip.train_clip)
+_tabletop.command("check-clip")(tabletop_clip.check_clip)
 app.add_typer(_tabletop)
 
 
