@@ -47,7 +47,7 @@ def wheel(tmp_path_factory) -> Path:
         (source / name).write_bytes((ROOT / name).read_bytes())
     (source / "README.md").write_text("# sn-eval\n")
     for package in ("sn_eval", "rewards"):
-        for path in (ROOT / package).rglob("*.py"):
+        for path in [*(ROOT / package).rglob("*.py"), *(ROOT / package).rglob("*.yaml")]:
             copy = source / path.relative_to(ROOT)
             copy.parent.mkdir(parents=True, exist_ok=True)
             copy.write_bytes(path.read_bytes())
@@ -67,6 +67,7 @@ def test_the_wheel_carries_code_and_data(wheel):
     code = {str(p.relative_to(ROOT)) for name in ("sn_eval", "rewards") for p in (ROOT / name).rglob("*.py")}
     data = {"data/models/toy/model.safetensors", "data/prices.yaml", "benchmarks/suites/demo.yaml"}
     assert code <= names
+    assert {f"rewards/templates/{path.name}" for path in (ROOT / "rewards/templates").glob("*.yaml")} <= names
     assert {f"sn_eval/_data/{name}" for name in data} <= names
     assert {name.split("/")[0] for name in names if ".dist-info" not in name} == {"sn_eval", "rewards"}
     assert not any("speed" in name for name in names)
