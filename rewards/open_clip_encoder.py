@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from rewards.base import UserError
 from rewards.encoders import Encoder, Network, Preprocessing, file_digest, grid_of, in_one_line, state_digest
@@ -110,10 +111,11 @@ class _OpenClip(Network):
     def __init__(self, network: Any, tokenizer: Any) -> None:
         super().__init__()
         self.network, self.tokenizer = network.eval().requires_grad_(False), tokenizer
+        self.network.to(memory_format=torch.channels_last)  # convolutions are twice as fast so
         self.scale = float(network.logit_scale.exp())
 
     def forward(self, x: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n d"]:
-        features: Tensor = self.network.encode_image(x)  # type: ignore[operator]
+        features: Tensor = self.network.encode_image(x.contiguous(memory_format=torch.channels_last))  # type: ignore[operator]
         return features
 
     def text(self, texts: Sequence[str]) -> Float[Tensor, "n d"]:

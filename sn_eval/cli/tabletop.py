@@ -293,11 +293,12 @@ def check(
     if as_json:
         print_json({"passed": passed, "scenes": scenes, "draw": draw, "gates": found})
     else:
-        _show_gates(found)
+        show_gates(found)
     raise typer.Exit(DONE if passed else FAILED)
 
 
-def _show_gates(found: list[Any]) -> None:
+def show_gates(found: list[Any]) -> None:
+    """The gates as a table."""
     rows = [
         ("ok" if g.passed else "MISSED", g.what, g.value, _interval(g.low, g.high), g.must, g.n, g.note)
         for g in found
