@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal, NoReturn
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -71,6 +71,10 @@ class Preprocessing:
         return [max(1, round(side)) * self.multiple for side in scaled]
 
 
+NO_PATCHES = "cannot encode places: use 'imagenet-lite0', 'tabletop-clip', 'dino:…' or a ViT or ResNet of open_clip"
+NO_TEXT = "cannot encode texts: it has no text tower; use 'tabletop-clip' or 'open_clip:MODEL/TAG'"
+
+
 class Network(nn.Module):
     """A frozen network behind an encoder; subclasses say what it can do. `scale`: of cosines in a softmax."""
 
@@ -82,19 +86,15 @@ class Network(nn.Module):
 
     def patches(self, x: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n d gh gw"]:
         """Features of places."""
-        _cannot("patches", "it pools its pictures; use 'imagenet-lite0', 'dino:…' or an open_clip ViT or ResNet")
+        raise _CannotError(NO_PATCHES)
 
     def text(self, texts: Sequence[str]) -> Float[Tensor, "n d"]:
         """Features of texts, comparable with those of pictures by their cosine."""
-        _cannot("texts", "it has no text tower; use 'tabletop-clip' or 'open_clip:MODEL/TAG'")
+        raise _CannotError(NO_TEXT)
 
 
 class _CannotError(Exception):
     """What a network cannot do; the encoder adds its name."""
-
-
-def _cannot(what: str, why: str) -> NoReturn:
-    raise _CannotError(f"cannot encode {what}: {why}")
 
 
 @dataclass(frozen=True)
@@ -126,8 +126,8 @@ class Encoder:
     def scale(self) -> float:
         """What cosines of pictures and texts are multiplied with before a softmax; UserError without a text tower."""
         if self.network.scale is None:
-            self.text([""])
-        return float(self.network.scale or 1.0)
+            raise UserError(f"encoder {self.name!r} {NO_TEXT}")
+        return self.network.scale
 
     def __call__(self, images: Float[Tensor, "*n 3 h w"]) -> Float[Tensor, "*n d"]:
         """Features of RGB pictures in 0..1; leading dimensions are kept, more than PIXELS are split."""

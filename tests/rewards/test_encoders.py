@@ -10,10 +10,11 @@ import torch.nn.functional as F
 from rewarding import RED, picture
 from torch import nn
 
-from rewards import encoders
+from rewards import encoders, open_clip_encoder
 from rewards.base import UserError
 from rewards.encoders import Encoder, Network, Preprocessing, create_encoder
 from rewards.imagenet_encoder import lite0
+from rewards.open_clip_encoder import bundled_folder
 
 TOWERS = {
     "resnet": {"image_size": 64, "layers": [1, 1, 1, 1], "width": 8, "head_width": 64},
@@ -57,6 +58,29 @@ def test_places_find_a_small_thing_again_where_it_went():
     thing = patches[0, :, 11, 4]
     where = torch.einsum("d,dyx->yx", thing, patches[1]).flatten().argmax().item()
     assert (where // 16, where % 16) == (pytest.approx(11, abs=1), pytest.approx(10, abs=1))
+
+
+# --- tabletop-clip ----------------------------------------------------------------------------------------
+
+
+def test_the_bundled_clip_says_which_text_is_true():
+    frames = torch.stack([picture([("disc", RED, 30, 50, 6.0)]), 0.5 * picture([("disc", RED, 30, 50, 6.0)])])
+    encoder = create_encoder("tabletop-clip")
+    texts = encoder.text(["the light is bright", "the light is dim"])
+    assert F.cosine_similarity(encoder(frames)[:, None], texts[None], dim=-1).argmax(1).tolist() == [0, 1]
+    assert encoder.sha256 == hashlib.sha256((bundled_folder() / "open_clip_model.safetensors").read_bytes()).hexdigest()
+    assert encoder.size == 64
+    assert encoder.patches(frames).shape == (2, 256, 4, 4)
+
+
+def test_it_lies_beside_a_checkout_and_in_an_installed_copys_data(tmp_path, monkeypatch):
+    root = Path(open_clip_encoder.__file__).resolve().parents[1]
+    assert bundled_folder() == root / "data" / "models" / "tabletop-clip"
+    monkeypatch.setattr(open_clip_encoder, "__file__", str(tmp_path / "rewards" / "open_clip_encoder.py"))
+    (tmp_path / "sn_eval" / "_data").mkdir(parents=True)
+    assert bundled_folder() == tmp_path / "sn_eval" / "_data" / "data" / "models" / "tabletop-clip"
+    with pytest.raises(UserError, match="restore the folder.*or train one: sn-eval tabletop train-clip"):
+        open_clip_encoder.tabletop_clip(None)
 
 
 # --- names ------------------------------------------------------------------------------------------------
