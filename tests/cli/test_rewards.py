@@ -113,13 +113,16 @@ def test_new_refuses_in_one_line(tmp_path):
 
 
 @pytest.mark.slow
-def test_what_new_writes_steers_generate_and_compare(tmp_path):
+def test_what_new_writes_steers_generate_and_compare(tmp_path, mine):
     sn_eval("rewards", "new", "shop", "--template", "signage_loop", "--out", tmp_path)
     model, use = write_untrained(tmp_path / "model"), f"{tmp_path / 'shop.py'}:shop"
     small = ["--model", model, "--steps", 2, "--chunks", 1, "--look", 1, "--beams", 1, "--candidates", 2]
     done = sn_eval("generate", PROMPT, *small, "--reward", use, "--out", tmp_path / "made", "--json", "--quiet")
     assert done.exit_code == 0, done.stderr
     assert "searched:shop" in json.loads(done.stdout)["scores"]
+    done = sn_eval("generate", PROMPT, *small, "--reward", mine("return frames.nope"), "--out", tmp_path / "b", "-q")
+    assert "reward 'mine' failed (" in one_line(done)
+    assert "mine.py, line 7): AttributeError" in done.stderr
     suite = tmp_path / "suite.yaml"
     suite.write_text(
         f"name: s\nmodel: {{use: tabletop, params: {{path: {model}}}}}\nrollout: {{use: chunk, params: {{steps: 2, "

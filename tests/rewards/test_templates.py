@@ -168,3 +168,15 @@ def test_nothing_is_overwritten(tmp_path):
         scaffold.write("line", "factory_lin", tmp_path)
     with pytest.raises(UserError, match="cannot write"):
         scaffold.write("line", folder=tmp_path / "test_my_shop.py" / "in")
+
+
+@pytest.mark.parametrize("name", ["character_story", "factory_line"])
+def test_parts_that_are_commented_out_would_be_read(tmp_path, name):
+    lines = templates.path_of(name).read_text().splitlines()
+    start = next(i for i, line in enumerate(lines) if line.startswith("  # - use:"))
+    block = [line.replace("# ", "", 1) if line.startswith("  # ") else line for line in lines[start:]]
+    file = tmp_path / "all.yaml"
+    file.write_text("\n".join([*lines[:start], *block]))
+    part = templates.read(file).parts[-1]
+    assert set(part["params"]) <= {parameter.name for parameter in rewards.describe(part["use"]).parameters}
+    assert len(templates.read(file).parts) == len(templates.load(name).parts) + 1
