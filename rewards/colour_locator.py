@@ -12,11 +12,16 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Bool, Float
 from torch import Tensor
 
-from rewards.functional import component_areas, component_labels, grow, linear_to_lab, srgb_to_linear, tone
+from rewards.base import Metadata
+from rewards.functional import fit_within, grow, linear_to_lab, srgb_to_linear, tone
+from rewards.regions import Located, Regions
 
+GRID = 64  # frames are measured on a grid with this longer side
+PATCH = 12  # a thing's look is a patch of PATCH × PATCH, at its own place and size
+SAME, OTHER = 0.88, 0.72  # look similarity from which a thing is itself, and below which it is another
 REACH = 88.0  # the chart spans −REACH..REACH in both tone axes: every sRGB colour lies inside
 BIN = 4.0
 BINS = int(2 * REACH / BIN)
@@ -27,9 +32,23 @@ RADIAL = (
 MIN_CHROMA = 22.0  # greyer than this is background
 MAX_SHARE = 0.12  # a colour that fills more of the anchor is background
 MIN_SHARE = 0.004  # a colour that fills less is noise
-LEAST_AREA = 0.008  # share of the frame that a thing must cover in one piece
-LEAST_BODY = 0.25  # share of a thing's area that is not its rim: the blended edge of another thing is all rim
-REGIONS = 4  # regions of one thing that are looked at: a copy, and room for pieces
+
+
+class ColourLocator:
+    """Up to `things` coloured things of the anchor, by their colours."""
+
+    families: tuple[str, ...] = ("colour-mask",)
+    encoder = None
+
+    def __init__(self, things: int) -> None:
+        self.things = things
+
+    def __call__(self, video: Float[Tensor, "b t 3 h w"], prompts: list[str], metadata: Metadata) -> Located:
+        """Chart the anchor's rare colours, then read the chart in every frame."""
+        lab = lab_of(fit_within(video, GRID))
+        chart = colour_chart(lab[:, 0], self.things)
+        found = Regions.of(_membership(chart, tone(lab)))
+        return Located(found, _look(found, lab), found.compact[:, 0], SAME, OTHER)
 
 
 @dataclass(frozen=True)
@@ -40,25 +59,6 @@ class ColourChart:
 
     weights: Float[Tensor, "b k bins bins"]
     valid: Bool[Tensor, "b k"]
-
-
-@dataclass(frozen=True)
-class Regions:
-    """The regions of each thing in each frame.
-
-    membership: how much a pixel has the thing's colour, 0..1. labels: region of each pixel, 0 for none.
-    areas: share of the frame, largest region first. order: their labels.
-    """
-
-    membership: Float[Tensor, "b t k h w"]
-    labels: Int64[Tensor, "b t k h w"]
-    areas: Float[Tensor, "b t k r"]
-    order: Int64[Tensor, "b t k r"]
-
-    @property
-    def largest(self) -> Float[Tensor, "b t k h w"]:
-        """Membership inside the largest region only."""
-        return self.membership * (self.labels == self.order[..., 0, None, None]) * (self.labels > 0)
 
 
 def lab_of(frames: Float[Tensor, "*n 3 h w"]) -> Float[Tensor, "*n 3 h w"]:
@@ -118,17 +118,6 @@ def _histogram(tones: Float[Tensor, "b 2 h w"]) -> Float[Tensor, "b bins bins"]:
     return (counts / flat.shape[1]).view(-1, BINS, BINS)
 
 
-def regions(chart: ColourChart, lab: Float[Tensor, "b t 3 h w"]) -> Regions:
-    """Where each thing of the chart is, frame by frame."""
-    membership = _membership(chart, tone(lab))
-    b, t, k, h, w = membership.shape
-    labels = component_labels((membership > 0.5).view(-1, h, w))
-    areas, order = component_areas(labels, membership.view(-1, h, w), REGIONS)
-    return Regions(
-        membership, labels.view(b, t, k, h, w), areas.view(b, t, k, -1) / (h * w), order.view(b, t, k, -1)
-    )
-
-
 def _membership(chart: ColourChart, tones: Float[Tensor, "b t 2 h w"]) -> Float[Tensor, "b t k h w"]:
     """Read the chart at each pixel's tone, between bins by linear interpolation."""
     b, t, _, h, w = tones.shape
@@ -137,9 +126,21 @@ def _membership(chart: ColourChart, tones: Float[Tensor, "b t 2 h w"]) -> Float[
     return read.view(b, -1, t, h, w).transpose(1, 2).contiguous()
 
 
-def is_thing(found: Regions) -> Bool[Tensor, "b t k"]:
-    """Whether each thing is really one: large enough in one piece, and with a body within its rim."""
-    body = found.largest > 0.5
-    inner = ~grow(~body, 1)
-    share = inner.sum((-2, -1)) / body.sum((-2, -1)).clamp(min=1)
-    return (found.areas[..., 0] > LEAST_AREA) & (share > LEAST_BODY)
+def _look(found: Regions, lab: Float[Tensor, "b t 3 h w"]) -> Float[Tensor, "b t k d"]:
+    """Silhouette and lightness of each thing's largest region, on a patch that moves and scales with it."""
+    body = found.largest
+    b, t, k, h, w = body.shape
+    mass = body.sum((-2, -1)).clamp(min=1e-6)
+    rows, columns = torch.arange(h, device=body.device), torch.arange(w, device=body.device)
+    y, x = (body.sum(-1) * rows).sum(-1) / mass, (body.sum(-2) * columns).sum(-1) / mass
+    mean = (body * lab[:, :, :1]).sum((-2, -1)) / mass
+    light = body * (lab[:, :, :1] - mean[..., None, None]) / 40
+    step = torch.linspace(-1, 1, PATCH, device=body.device)
+    reach = mass.sqrt().view(-1, 1)
+    grid_x = (x.view(-1, 1) + reach * step + 0.5) / w * 2 - 1
+    grid_y = (y.view(-1, 1) + reach * step + 0.5) / h * 2 - 1
+    grid = torch.stack(
+        [grid_x[:, None, :].expand(-1, PATCH, -1), grid_y[:, :, None].expand(-1, -1, PATCH)], dim=-1
+    )
+    picture = torch.stack([body, light], dim=3).view(-1, 2, h, w)
+    return F.grid_sample(picture, grid, align_corners=False).view(b, t, k, -1)

@@ -6,22 +6,76 @@ compared with the anchor, never with the frame before, since comparing neighbour
 REWARDS.md.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from rewards.base import Anchor, Frames, Metadata, Scores, anchor_or_first, flags, reward
-from rewards.colour_locator import Regions, colour_chart, is_thing, lab_of, regions
-from rewards.functional import cos_plus, fit_within
+from rewards.base import Anchor, BaseReward, Frames, Metadata, RewardSpec, Scores, UserError, anchor_or_first, flags
+from rewards.colour_locator import ColourLocator
+from rewards.feature_locator import FeatureLocator
+from rewards.functional import cos_plus
+from rewards.regions import Located, Locator, Regions
+from rewards.registry import component
 
-GRID = 64  # frames are measured on a grid with this longer side
-PATCH = 12  # a thing's look is a patch of PATCH × PATCH, at its own place and size
-SAME, OTHER = 0.88, 0.72  # look similarity from which a thing is itself, and below which it is another
-BORDER = 2  # pixels: nearer than this, a thing touches the border
+BORDER = 1 / 32  # share of the picture's width: nearer than this, a thing touches the border
+
+
+@component("object_persistence")
+class ObjectPersistence(BaseReward):
+    """Is everything that the anchor's first frame shows still there, still itself, and only once? 0..1.
+
+    locator: "colour" follows up to `things` coloured things by their colours; "feature" follows one thing (metadata
+    {"mask": [h w]}, else what stands out) by patch features of `encoder`.
+    identity_weight, duplicate_weight: λ₁ and λ₂, 0..1.
+    metadata {"exit_allowed": True}: a thing that leaves through the border is not missed.
+    NaN when the anchor shows nothing that can be followed. Source: REWARDS.md.
+    """
+
+    def __init__(
+        self,
+        things: int = 3,
+        identity_weight: float = 0.5,
+        duplicate_weight: float = 0.5,
+        locator: Literal["colour", "feature"] = "colour",
+        encoder: str = "imagenet-lite0@128",
+    ) -> None:
+        for name, weight in {"identity_weight": identity_weight, "duplicate_weight": duplicate_weight}.items():
+            if not 0 <= weight <= 1:
+                raise UserError(f"object_persistence: {name} must lie in 0..1; given {weight}")
+        self.weights = identity_weight, duplicate_weight
+        self.locator: Locator = ColourLocator(things) if locator == "colour" else FeatureLocator(encoder)
+        self.spec = located_spec("object_persistence", self.locator, FALLS, HOLDS)
+
+    def score(
+        self, frames: Frames, prompts: list[str], *, fps: float, anchor: Anchor | None, metadata: Metadata
+    ) -> Scores:
+        """Locate in the anchor and in all frames at once, then compare frame by frame."""
+        video = torch.cat([anchor_or_first(frames, anchor)[:, :1], frames], dim=1)
+        located = self.locator(video, prompts, metadata)
+        traces = _traces(located, flags(metadata, "exit_allowed", len(frames)))
+        return _score(traces, located.shown, *self.weights)
+
+
+FALLS = ("vanish", "swap", "morph", "duplicate")
+HOLDS = ("translation", "scale", "exposure", "asked_exit")
+
+
+def located_spec(name: str, locator: Locator, falls: tuple[str, ...], holds: tuple[str, ...]) -> RewardSpec:
+    """What a reward that stands on a locator declares."""
+    encoder = locator.encoder
+    return RewardSpec(
+        name=name,
+        families=locator.families,
+        needs=("anchor",),
+        encoder=encoder and encoder.name,
+        encoder_sha256=encoder and encoder.sha256,
+        cost="small network" if encoder else "pixels",
+        falls_under=falls,
+        holds_under=holds,
+    )
 
 
 @dataclass(frozen=True)
@@ -35,38 +89,12 @@ class Traces:
     counts: Bool[Tensor, "b t k"]
 
 
-@reward("object_persistence", family="colour-mask", needs=("anchor",))
-def object_persistence(
-    frames: Frames,
-    prompts: Sequence[str],
-    *,
-    fps: float,
-    anchor: Anchor | None = None,
-    metadata: Metadata = None,
-    things: int = 3,
-    identity_weight: float = 0.5,
-    duplicate_weight: float = 0.5,
-) -> Scores:
-    """Is every coloured thing of the anchor's first frame still there, still itself, and only once? 0..1.
-
-    things: how many colours are followed. identity_weight, duplicate_weight: λ₁ and λ₂, 0..1.
-    metadata {"exit_allowed": True}: a thing that left through the border is not missed.
-    NaN when the anchor shows nothing coloured. Source: REWARDS.md.
-    """
-    first = anchor_or_first(frames, anchor)[:, :1]
-    lab = lab_of(fit_within(torch.cat([first, frames], dim=1), GRID))
-    chart = colour_chart(lab[:, 0], things)
-    found = regions(chart, lab)
-    traces = _traces(found, lab, flags(metadata, "exit_allowed", len(frames)))
-    shown = is_thing(found)[:, 0]
-    return _score(traces, shown, identity_weight, duplicate_weight)
-
-
-def _traces(found: Regions, lab: Float[Tensor, "b t1 3 h w"], exit_allowed: list[bool]) -> Traces:
+def _traces(located: Located, exit_allowed: list[bool]) -> Traces:
     """Compare frames 1.. with frame 0, the anchor."""
+    found, look = located.found, located.look
     own = found.areas[:, :1]
     instances = (own > 0.3 * own[..., :1]).sum(-1).clamp(1, own.shape[-1] - 1)
-    kept = torch.arange(own.shape[-1], device=lab.device) < instances.unsqueeze(-1)
+    kept = torch.arange(own.shape[-1], device=own.device) < instances.unsqueeze(-1)
     share = (found.areas * kept).sum(-1) / (own * kept).sum(-1).clamp(min=1e-6)
     enough = (
         1 - 0.5 / instances
@@ -76,44 +104,24 @@ def _traces(found: Regions, lab: Float[Tensor, "b t1 3 h w"], exit_allowed: list
     extra = extra / own[..., 0].clamp(min=1e-6)
     total = found.areas.sum(-1) / own.sum(-1).clamp(min=1e-6)
     copies = (((extra - 0.25) / 0.25).clamp(0, 1) * ((total - 1.2) / 0.2).clamp(0, 1))[:, 1:]
-    look = _look(found, lab)
     alike = cos_plus(look[:, 1:], look[:, :1])
-    differs = ((SAME - alike) / (SAME - OTHER)).clamp(0, 1) * (visible > 0.2)
-    gone = _left_through_border(found, visible) & visible.new_tensor(exit_allowed).bool()[:, None, None]
+    differs = ((located.same - alike) / (located.same - located.other)).clamp(0, 1) * (visible > 0.2)
+    gone = _leaves(found, visible) & visible.new_tensor(exit_allowed).bool()[:, None, None]
     return Traces(visible, alike, differs, copies, ~gone)
 
 
-def _look(found: Regions, lab: Float[Tensor, "b t 3 h w"]) -> Float[Tensor, "b t k d"]:
-    """Silhouette and lightness of each thing's largest region, on a patch that moves and scales with it."""
-    body = found.largest
-    b, t, k, h, w = body.shape
-    mass = body.sum((-2, -1)).clamp(min=1e-6)
-    rows, columns = torch.arange(h, device=body.device), torch.arange(w, device=body.device)
-    y, x = (body.sum(-1) * rows).sum(-1) / mass, (body.sum(-2) * columns).sum(-1) / mass
-    mean = (body * lab[:, :, :1]).sum((-2, -1)) / mass
-    light = body * (lab[:, :, :1] - mean[..., None, None]) / 40
-    step = torch.linspace(-1, 1, PATCH, device=body.device)
-    reach = mass.sqrt().view(-1, 1)
-    grid_x = (x.view(-1, 1) + reach * step + 0.5) / w * 2 - 1
-    grid_y = (y.view(-1, 1) + reach * step + 0.5) / h * 2 - 1
-    grid = torch.stack(
-        [grid_x[:, None, :].expand(-1, PATCH, -1), grid_y[:, :, None].expand(-1, -1, PATCH)], dim=-1
-    )
-    picture = torch.stack([body, light], dim=3).view(-1, 2, h, w)
-    return F.grid_sample(picture, grid, align_corners=False).view(b, t, k, -1)
-
-
-def _left_through_border(found: Regions, visible: Float[Tensor, "b t k"]) -> Bool[Tensor, "b t k"]:
-    """Not seen, and it touched the border when it was last seen."""
-    body = found.largest[:, :-1] > 0.5
+def _leaves(found: Regions, visible: Float[Tensor, "b t k"]) -> Bool[Tensor, "b t k"]:
+    """At the border, or not seen and at the border when it was last seen."""
+    body = found.largest > 0.5
+    near = max(1, round(BORDER * body.shape[-1]))
     edge = torch.ones(body.shape[-2:], dtype=torch.bool, device=body.device)
-    edge[BORDER:-BORDER, BORDER:-BORDER] = False
-    touches = (body & edge).flatten(3).any(-1)  # in the frame before
+    edge[near:-near, near:-near] = False
+    touches = (body & edge).flatten(3).any(-1)
     seen = visible >= 0.5
     steps = torch.arange(visible.shape[1], device=visible.device).view(1, -1, 1)
     last_seen = torch.where(seen, steps + 1, 0).cummax(1).values  # 0: in the anchor
-    at_border = touches.gather(1, last_seen.clamp(max=touches.shape[1] - 1))
-    return ~seen & at_border
+    at_border = touches.gather(1, last_seen)
+    return at_border & (~seen | ~touches[:, :1])  # what stood at the border from the start may stay there
 
 
 def _score(

@@ -195,7 +195,7 @@ def _fall(
     wins, monotone = float((before > mid + 1e-6).mean()), None
     if table.shape[1] > 1:
         monotone = float(np.median([_spearman(row) for row in table]))
-    passed = wins >= WINS and (monotone is None or monotone <= MONOTONE)
+    passed = wins >= WINS and (monotone is None or monotone <= MONOTONE + 1e-9)
     return Finding(
         fault.name, "must fall", source, len(chosen), float(np.median(before - mid)), monotone, wins, None, passed
     )  # fmt: skip

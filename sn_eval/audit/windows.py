@@ -8,6 +8,7 @@ tabletop window is the render itself.
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Literal
 
 import torch
@@ -15,11 +16,13 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from rewards.motion_floor import motion
 from sn_eval.tabletop import scene as world
 from sn_eval.tabletop.render import render
 from sn_eval.tabletop.scene import Scene, Thing
 
 FRAMES = 16  # of a window, behind its anchor frame
+STILL = 0.05  # steps of L* a second, mean over pixels, below which nothing moves
 VISITOR = 0.16  # radius of a coloured ball that comes in, as share of the height
 VISITOR_COLOURS = {"red": (0.85, 0.12, 0.10), "blue": (0.13, 0.28, 0.85), "green": (0.12, 0.62, 0.22)}
 
@@ -144,15 +147,19 @@ class Window:
     stage: Stage
     events: Callable[["EventEdit"], Float[Tensor, "t 3 h w"]] | None = None
 
-    @property
+    @cached_property
     def video(self) -> Float[Tensor, "t 3 h w"]:
         """Anchor and frames as they are."""
         return self.stage.play() if self.events is None else self.events(EventEdit())
 
-    @property
+    @cached_property
     def metadata(self) -> dict[str, Any]:
-        """Where the subject is in the anchor, for rewards that take a mask."""
-        return {"mask": self.stage.own.alpha[0] > 0.5}
+        """What a prompt's author would say of it: where the subject is in the anchor, and how much should move.
+
+        The declared motion is the window's own, 0 where nothing moves.
+        """
+        moves = float(motion(self.video[None], self.fps).mean())
+        return {"mask": self.stage.own.alpha[0] > 0.5, "minimum_motion": moves if moves > STILL else 0.0}
 
 
 # --- things -----------------------------------------------------------------------------------------------

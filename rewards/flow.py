@@ -1,0 +1,69 @@
+"""Where did each pixel go? Dense optical flow by OpenCV's DIS, with a mask of what can be trusted.
+
+DIS compares patches after taking off their mean, so a change of the light does not look like motion. Source: Kroeger
+et al., "Fast Optical Flow using Dense Inverse Search" (ECCV 2016); the trust test is forward-backward consistency.
+"""
+
+from functools import lru_cache
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+SLACK, SHARE = 0.5, 0.05  # pixels, and share of the motion, by which there and back may disagree
+
+
+def flow(
+    source: Float[Tensor, "n h w"], target: Float[Tensor, "n h w"]
+) -> Float[Tensor, "n 2 h w"]:
+    """For each pixel of `source` (grey, 0..1): how far to go, (x, y) in pixels, to find it in `target`.
+
+    Pictures smaller than 12 pixels have no flow that could be measured: zero.
+    """
+    if min(source.shape[-2:]) < 12:
+        return source.new_zeros(len(source), 2, *source.shape[-2:])
+    dis = _dis()
+    one, two = ((x * 255).round().clamp(0, 255).byte().cpu().numpy() for x in (source, target))
+    found = [torch.from_numpy(dis.calc(a, b, None)) for a, b in zip(one, two, strict=True)]
+    return torch.stack(found).permute(0, 3, 1, 2).to(source)
+
+
+@lru_cache(maxsize=1)
+def _dis() -> Any:
+    """One DIS engine, single-threaded: the same input gives the same flow on every machine."""
+    import cv2
+
+    return cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+
+
+def warp(pictures: Float[Tensor, "n c h w"], motion: Float[Tensor, "n 2 h w"]) -> Float[Tensor, "n c h w"]:
+    """The pictures read where `motion` points: out[y, x] = pictures[y + dy, x + dx]; the border repeats.
+
+    >>> warp(torch.tensor([[[[1.0, 2.0, 3.0]]]]), torch.ones(1, 2, 1, 3) * torch.tensor([1.0, 0.0]).view(1, 2, 1, 1))
+    tensor([[[[2., 3., 3.]]]])
+    """
+    h, w = pictures.shape[-2:]
+    y, x = torch.meshgrid(torch.arange(h), torch.arange(w), indexing="ij")
+    place = torch.stack([x, y]).to(pictures) + 0.5 + motion
+    size = pictures.new_tensor([w, h]).view(1, 2, 1, 1)
+    grid = (2 * place / size - 1).permute(0, 2, 3, 1)
+    return F.grid_sample(pictures, grid, padding_mode="border", align_corners=False)
+
+
+def aligned(
+    source: Float[Tensor, "n h w"], target: Float[Tensor, "n h w"]
+) -> tuple[Float[Tensor, "n 2 h w"], Bool[Tensor, "n h w"]]:
+    """The flow from `source` to `target`, and where it can be trusted.
+
+    Trusted: going there and back ends at the start, within SLACK plus SHARE of the way, and inside of the picture.
+    """
+    there, back = flow(source, target), flow(target, source)
+    h, w = source.shape[-2:]
+    y, x = torch.meshgrid(torch.arange(h), torch.arange(w), indexing="ij")
+    end = torch.stack([x, y]).to(there) + there
+    inside = (end >= -0.5).all(1) & (end[:, 0] <= w - 0.5) & (end[:, 1] <= h - 0.5)
+    return_ = warp(back, there)
+    gap = (there + return_).norm(dim=1)
+    return there, inside & (gap <= SLACK + SHARE * (there.norm(dim=1) + return_.norm(dim=1)))
