@@ -126,22 +126,23 @@ def prepared(task: Task) -> Any:
     from sklearn.preprocessing import StandardScaler
 
     seen = task.features[task.used]
-    kept = [i for i in range(len(task.names)) if _spread(seen[:, i]) > LEAST_SPREAD]
+    kept = np.flatnonzero(_spread(seen) > LEAST_SPREAD).tolist()
     encoded = [i for i in kept if task.names[i].startswith(ENCODED)]
-    parts = [i for i in kept if i not in set(encoded)]
+    parts = [i for i in kept if not task.names[i].startswith(ENCODED)]
     count = min(COMPONENTS, len(encoded), len(seen) - 1)
     filled = make_pipeline(SimpleImputer(strategy="median", add_indicator=True), StandardScaler())
-    reduced = make_pipeline(PCA(count, svd_solver="full"), StandardScaler()) if count else None
+    reduced = make_pipeline(PCA(count, svd_solver="randomized", random_state=0), StandardScaler()) if count else None
     steps = [("rewards", filled, parts)] * bool(parts) + [("encoder", reduced, encoded)] * bool(count)
     if not steps:
         raise UserError("no feature differs between the labelled clips: nothing can be learned; name other rewards")
     return ColumnTransformer(steps).fit(seen)
 
 
-def _spread(column: Float[np.ndarray, "n"]) -> float:
-    """Standard deviation of what is there."""
-    there = column[~np.isnan(column)]
-    return float(there.std()) if len(there) else 0.0
+def _spread(features: Float[np.ndarray, "n f"]) -> Float[np.ndarray, "f"]:
+    """Standard deviation of what is there, column by column; 0 where nothing is."""
+    held = np.ma.masked_invalid(features)
+    spread: Float[np.ndarray, "f"] = held.std(0).filled(0.0)
+    return spread
 
 
 def _regression(

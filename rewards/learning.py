@@ -84,7 +84,7 @@ def _curve_point(task: Task, folds: int, seed: int, share: float) -> list[dict[s
         held = cross_validate(task, folds, CURVE_MEMBERS, seed, share)
     except UserError:
         return []
-    return [{"prompts": held.training_groups, **figures(task.kind, task.values, held.chances)}]
+    return [{"prompts": held.training_groups, **figures(task.kind, task.values, held.chances, held.fold)}]
 
 
 def _counts(labels: Labels, task: Task, folds: int, members: int, seed: int) -> dict[str, Any]:
