@@ -4,7 +4,6 @@ A recipe says how features were made, with every version and weight hash, and is
 by anything else would be other numbers under the same names.
 """
 
-import hashlib
 import inspect
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,7 +14,7 @@ from torch import Tensor
 
 import rewards
 from rewards.base import Anchor, Frames, Metadata, Reward, RewardSpec, UserError
-from rewards.encoders import Encoder, create_encoder
+from rewards.encoders import Encoder, create_encoder, file_digest
 
 DEFAULT = ("lighting_consistency", "motion_floor", "anchor_consistency", "object_persistence")
 ENCODED = "encoder/"  # features whose names begin so are the encoder's
@@ -97,7 +96,7 @@ def _identity(wanted: Mapping[str, Any], made: Reward) -> dict[str, Any]:
         "version": made.spec.version,
         "encoder": made.spec.encoder,
         "encoder_sha256": made.spec.encoder_sha256,
-        "source_sha256": None if source is None else hashlib.sha256(source.read_bytes()).hexdigest(),
+        "source_sha256": None if source is None else file_digest(source),
     }
 
 

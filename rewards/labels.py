@@ -11,7 +11,6 @@ between training and testing.
 """
 
 import csv
-import hashlib
 import io
 import json
 from collections.abc import Mapping, Sequence
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from rewards.base import UserError
+from rewards.encoders import file_digest
 from rewards.registry import did_you_mean
 
 Kind: TypeAlias = Literal["pass", "grade", "pair"]
@@ -98,12 +98,6 @@ def read_clips(path: Path, *, labelled: bool = False) -> tuple[Clip, ...]:
     clips, _ = _clips(rows, ("clip_a", "clip_b") if rows and "clip_a" in rows[0][1] else ("clip",))
     _check_exist(clips)
     return tuple(clips)
-
-
-def digest(path: Path) -> str:
-    """SHA-256 of a file, by which the same clip is known under any name."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 # --- rows -------------------------------------------------------------------------------------------------
@@ -278,7 +272,7 @@ def _groups(
     rows: Sequence[Row], sides: Sequence[Sequence[int]], clips: Sequence[Clip]
 ) -> tuple[tuple[int, ...], list[str]]:
     """A group number a row, and what must be said about the grouping. Rows that share a clip share a group."""
-    files = [f"file {digest(clip.path)}" for clip in clips]
+    files = [f"file {file_digest(clip.path)}" for clip in clips]
     named, notes = _group_names(rows, [clips[place].path for place in sides[0]])
     root: dict[str, str] = {}
 

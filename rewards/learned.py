@@ -30,8 +30,10 @@ class Learned(BaseReward):
 
     head: a file that `sn-eval rewards fit` wrote. spread_weight: λ, 0 or more. unfamiliar: what becomes of a clip
     unlike all that the head was trained on: "flag" scores it all the same, "nan" leaves it unscored; part "ood" says
-    1 either way. Parts: "mean" (μ), "spread" (σ), "ood" (0 or 1). NaN where none of its rewards scored. Raises
-    UserError for a head that is missing, damaged, holds a foreign type, or was trained with other weights.
+    1 either way. Parts: "mean" (μ), "spread" (σ), "ood" (0 or 1). NaN where none of its rewards scored.
+    Opening a head runs no code of its own, but a head over somebody's "file.py:attr" makes that reward, and so runs
+    that file. Raises UserError for a head that is missing, damaged, holds a foreign type, or was trained with other
+    weights.
     """
 
     def __init__(

@@ -120,6 +120,8 @@ def _notes(labels: Labels, task: Task, measured: Sequence[Figure], folds: int) -
     prompts = len(np.unique(task.groups))
     if prompts < folds:
         notes.append(f"{prompts} prompts allow no more than {prompts} folds")
+    if task.kind == "pair":
+        notes.append("pairs say which clip is better, not which is good enough: they give no thresholds")
     name, guess = RANKING[task.kind]
     ranking = next(figure for figure in measured if figure.name == name)
     if not ranking.low > guess:

@@ -29,6 +29,7 @@ Option = typer.Option
 DEFAULT_REWARDS = "lighting_consistency,motion_floor,anchor_consistency,object_persistence"
 VIDEOS = (".mp4", ".mov", ".m4v", ".webm", ".mkv", ".avi")
 LISTS = (".csv", ".jsonl", ".ndjson")
+MADE_BY = "sn-eval rewards fit"
 USABLE = '''"""What people's labels say a good clip is; for `--reward`, written by `sn-eval rewards fit`."""
 
 from pathlib import Path
@@ -68,7 +69,8 @@ def fit(
     """Train a reward from labelled clips: pass/fail, grades 1 to 5, or which of two clips is better.
 
     Give a column prompt: clips of one prompt are then never in training and testing at once, and all figures tell
-    how the reward does on prompts that it has not seen.
+    how the reward does on prompts that it has not seen. Label clips like those that it will judge: a search judges
+    pieces of a video, with the frames before them (column anchor).
 
     Example: sn-eval rewards fit labels.csv --out my_head.skops
     """
@@ -88,7 +90,7 @@ def fit(
             given, found, features.recipe, folds=folds, members=members, seed=seed, on_progress=bars.add("fitting")
         )
         save_head(head, out)
-        card = {**head.card, "head": out.name, "made_by": "sn-eval rewards fit", "label_files": list(map(str, labels))}
+        card = {**head.card, "head": out.name, "made_by": MADE_BY, "label_files": list(map(str, labels))}
         write_whole(out.with_suffix(".json"), _json(card))
         write_whole(out.with_suffix(".py"), USABLE.format(name=out.stem, head=out.name))
     _report(card, out, as_json)
@@ -143,9 +145,9 @@ def _check_out(out: Path) -> None:
     """Everything that will be written can be, and nothing is lost by it."""
     if out.suffix != ".skops":
         raise ResultsError(f"--out {out}: a head's file ends in .skops, e.g. {out.stem or 'my_head'}.skops")
-    usable = out.with_suffix(".py")
-    if usable.exists() and "sn-eval rewards fit" not in usable.read_text(encoding="utf-8", errors="replace"):
-        raise ResultsError(f"--out {out}: {usable} is a file of yours and would be overwritten; choose another name")
+    for beside in (out.with_suffix(".py"), out.with_suffix(".json")):
+        if beside.exists() and MADE_BY not in beside.read_text(encoding="utf-8", errors="replace"):
+            raise ResultsError(f"--out {out}: {beside} is not of our making and would be lost; choose another name")
     writable_folder(out.parent)
 
 
@@ -162,13 +164,14 @@ def _names(text: str) -> list[str]:
 def _pool(given: Sequence[Path], labels: Sequence[Path]) -> list["Clip"]:
     """The clips that files, folders and lists name, each once, less those that are labelled already."""
     from rewards.base import UserError
-    from rewards.labels import Clip, digest, read_clips
+    from rewards.encoders import file_digest
+    from rewards.labels import Clip, read_clips
 
-    done = {digest(clip.path) for path in labels for clip in read_clips(path, labelled=True)}
+    done = {file_digest(clip.path) for path in labels for clip in read_clips(path, labelled=True)}
     pool: dict[str, Clip] = {}
     for path in given:
         for clip in read_clips(path) if path.suffix.lower() in LISTS else map(Clip, _videos(path)):
-            pool.setdefault(digest(clip.path), clip)
+            pool.setdefault(file_digest(clip.path), clip)
     left = [clip for content, clip in pool.items() if content not in done]
     if not left:
         why = f"all {len(pool)} clips are labelled already" if pool else f"no videos in {', '.join(map(str, given))}"
@@ -205,10 +208,10 @@ def _measure(
 
 def _key(clip: "Clip", features: "ClipFeatures") -> str:
     """What decides a clip's features: its bytes, its anchor's, prompt, rate and recipe."""
-    from rewards.labels import digest
+    from rewards.encoders import file_digest
 
-    anchor = None if clip.anchor is None else digest(clip.anchor)
-    parts = [digest(clip.path), anchor, clip.prompt, clip.fps, features.recipe]
+    anchor = None if clip.anchor is None else file_digest(clip.anchor)
+    parts = [file_digest(clip.path), anchor, clip.prompt, clip.fps, features.recipe]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 

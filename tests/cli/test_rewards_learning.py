@@ -179,7 +179,7 @@ def test_bad_input_is_one_line(own):
     one_line(sn_eval(*fit, "--encoder", "imagenet-lite"), "unknown encoder")
     one_line(sn_eval(*fit, "--folds", 1), "--folds")
     (own / "mine.py").write_text("x = 1\n")
-    one_line(sn_eval(*fit[:2], "--out", own / "mine.skops"), "mine.py is a file of yours")
+    one_line(sn_eval(*fit[:2], "--out", own / "mine.skops"), "mine.py is not of our making")
     (own / "3.mp4").write_text("no video")
     one_line(sn_eval(*fit, *PIXELS), "3.mp4")
     (own / "few.csv").write_text("\n".join((own / "labels.csv").read_text().splitlines()[:10]))
