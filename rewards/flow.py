@@ -35,7 +35,7 @@ def _dis() -> Any:
     """One DIS engine, single-threaded: the same input gives the same flow on every machine."""
     import cv2
 
-    return cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+    return cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
 
 
 def warp(pictures: Float[Tensor, "n c h w"], motion: Float[Tensor, "n 2 h w"]) -> Float[Tensor, "n c h w"]:

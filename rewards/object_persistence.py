@@ -46,7 +46,7 @@ class ObjectPersistence(BaseReward):
             if not 0 <= weight <= 1:
                 raise UserError(f"object_persistence: {name} must lie in 0..1; given {weight}")
         self.weights = identity_weight, duplicate_weight
-        self.locator: Locator = ColourLocator(things) if locator == "colour" else FeatureLocator(encoder)
+        self.locator: Locator = locator_named(locator, things, encoder)
         self.spec = located_spec("object_persistence", self.locator, FALLS, HOLDS)
 
     def score(
@@ -57,6 +57,11 @@ class ObjectPersistence(BaseReward):
         located = self.locator(video, prompts, metadata)
         traces = _traces(located, flags(metadata, "exit_allowed", len(frames)))
         return _score(traces, located.shown, *self.weights)
+
+
+def locator_named(name: str, things: int, encoder: str) -> Locator:
+    """The locator of that name."""
+    return ColourLocator(things) if name == "colour" else FeatureLocator(encoder)
 
 
 FALLS = ("vanish", "swap", "morph", "duplicate")
@@ -70,8 +75,8 @@ def located_spec(name: str, locator: Locator, falls: tuple[str, ...], holds: tup
         name=name,
         families=locator.families,
         needs=("anchor",),
-        encoder=encoder and encoder.name,
-        encoder_sha256=encoder and encoder.sha256,
+        encoder=encoder.name if encoder else None,
+        encoder_sha256=encoder.sha256 if encoder else None,
         cost="small network" if encoder else "pixels",
         falls_under=falls,
         holds_under=holds,

@@ -86,10 +86,17 @@ class Located:
 
 @runtime_checkable
 class Locator(Protocol):
-    """Finds the anchor's things again. families, encoder: what the reward's spec says of it."""
+    """Finds the anchor's things again."""
 
-    families: tuple[str, ...]
-    encoder: Encoder | None
+    @property
+    def families(self) -> tuple[str, ...]:
+        """What it measures with, for the reward's spec."""
+        ...
+
+    @property
+    def encoder(self) -> Encoder | None:
+        """Whose features it compares, if any."""
+        ...
 
     def __call__(self, video: Float[Tensor, "b t 3 h w"], prompts: list[str], metadata: Metadata) -> Located:
         """Frame 0 is the anchor."""

@@ -262,10 +262,10 @@ def duplicate(window: Window, severity: float, rng: random.Random) -> Video | No
 
 @corruption("% of width", 5, 15, 30)
 def shift(window: Window, severity: float, rng: random.Random) -> Video | None:
-    """From the middle on the subject stands elsewhere (away from the nearer side)."""
+    """From the middle on the subject is elsewhere than it should be (away from the nearer side)."""
     if window.events:
         return None
-    return window.stage.play(Edit(still=True, dx=_inward(window) * severity / 100 * _step(window.video)))
+    return window.stage.play(Edit(dx=_inward(window) * severity / 100 * _step(window.video)))
 
 
 def _inward(window: Window) -> float:
@@ -355,17 +355,18 @@ def asked_exit(window: Window, rng: random.Random) -> tuple[Video, Video] | None
 
 
 @nuisance()
-def others_move(window: Window, rng: random.Random) -> tuple[Video, Video] | None:
-    """Another thing comes in."""
-    if window.events:
-        return None
-    return window.stage.play(Edit(still=True)), window.stage.play(Edit(still=True, visitor="enters"))
-
-
-@nuisance()
 def coloured_entry(window: Window, rng: random.Random) -> tuple[Video, Video] | None:
     """A large coloured thing comes in."""
     return None if window.events else (window.video, window.stage.play(Edit(visitor="enters")))
+
+
+@nuisance()
+def others_move(window: Window, rng: random.Random) -> tuple[Video, Video] | None:
+    """Another thing, there from the start, moves out."""
+    if window.events:
+        return None
+    there, gone = (window.stage.play(Edit(visitor=visitor)) for visitor in ("stands", "leaves"))
+    return there, gone
 
 
 @nuisance()

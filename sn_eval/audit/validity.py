@@ -100,7 +100,7 @@ def validity(
     claimed = bool(falls or holds)
     faults = [_known(name, CORRUPTIONS) for name in (falls if claimed else CORRUPTIONS)]
     harmless = [_known(name, NUISANCES) for name in (holds if claimed else NUISANCES)]
-    score = Scorer(reward, on_progress, sum(c.mid < c.strong and 5 or 1 for c in faults) + 2 * len(harmless) + 1)
+    score = Scorer(reward, on_progress, sum(map(len, map(steps, faults))) + 2 * len(harmless) + 1)
     clean = score([w.video for w in windows], windows)
     findings, moved = [], []
     for fault in faults:
@@ -159,11 +159,15 @@ class Scorer:
         return [float(v) for v in scores.values]
 
 
+def steps(fault: Corruption) -> tuple[float, ...]:
+    """The severities to try: one where a fault is there or is not."""
+    return fault.severities if fault.mild < fault.strong else (fault.mid,)
+
+
 def _curves(fault: Corruption, windows: Sequence[Window], score: Scorer) -> list[list[float | None] | None]:
     """Each window's scores along the severities; None where the fault cannot happen there."""
-    steps = fault.severities if fault.mild < fault.strong else (fault.mid,)
     columns, possible = [], [True] * len(windows)
-    for severity in steps:
+    for severity in steps(fault):
         videos = [fault.on(w, severity) for w in windows]
         possible = [video is not None for video in videos]
         columns.append(score(videos, windows))

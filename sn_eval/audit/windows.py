@@ -71,7 +71,8 @@ class Edit:
     """How the window is played, frame by frame where that has a meaning (the anchor is frame 0).
 
     subject: which thing is shown. twin: a second one of it. dx: moved by so many widths. scale: about its centre.
-    still: the subject does not move. visitor: another, coloured ball: none, standing, or coming in from the side.
+    still: the subject does not move. visitor: another, coloured ball: none, standing, coming in from the side
+    or going out there.
     """
 
     subject: Literal["own", "absent", "other"] = "own"
@@ -79,7 +80,7 @@ class Edit:
     dx: Float[Tensor, "t"] | None = None
     scale: Float[Tensor, "t"] | None = None
     still: bool = False
-    visitor: Literal["none", "stands", "enters"] = "none"
+    visitor: Literal["none", "stands", "enters", "leaves"] = "none"
 
 
 @dataclass(frozen=True)
@@ -95,9 +96,9 @@ class Stage:
         """All frames, the anchor first."""
         edit = edit or Edit()
         picture = self.background
-        t, _, h, w = picture.shape
+        t, w = len(picture), picture.shape[-1]
         if edit.visitor != "none":
-            picture = self._visitor(edit.visitor == "enters").over(picture)
+            picture = self._visitor(edit.visitor).over(picture)
         if edit.subject == "absent":
             return picture
         layer = self.own if edit.subject == "own" else self.other
@@ -115,13 +116,14 @@ class Stage:
         x = layer.centre[:, 0].mean()
         return torch.tensor([-0.4 * w if x > w / 2 else 0.4 * w, 0.0]).expand(len(layer.centre), 2)
 
-    def _visitor(self, enters: bool) -> Layer:
-        """A shaded ball that stands at the far side of the subject, or comes in there."""
+    def _visitor(self, does: str) -> Layer:
+        """A shaded ball that stands at the far side of the subject, or comes in or goes out there."""
         t, _, h, w = self.background.shape
         left = float(self.own.centre[0, 0]) > w / 2
         radius = VISITOR * h
         place, outside = (0.15 * w, -radius) if left else (0.85 * w, w + radius)
-        x = torch.linspace(outside, place, t) if enters else torch.full((t,), place)
+        ends = {"stands": (place, place), "enters": (outside, place), "leaves": (place, outside)}[does]
+        x = torch.linspace(*ends, t)
         centre = torch.stack([x, torch.full((t,), 0.8 * h)], -1)
         return ball(centre, radius, (h, w), VISITOR_COLOURS[self.visitor_colour])
 
@@ -154,12 +156,18 @@ class Window:
 
     @cached_property
     def metadata(self) -> dict[str, Any]:
-        """What a prompt's author would say of it: where the subject is in the anchor, and how much should move.
+        """What a prompt's author would say of it: where the subject is and goes, and how much should move.
 
-        The declared motion is the window's own, 0 where nothing moves.
+        The declared path and motion are the window's own (motion 0 where nothing moves).
         """
         moves = float(motion(self.video[None], self.fps).mean())
-        return {"mask": self.stage.own.alpha[0] > 0.5, "minimum_motion": moves if moves > STILL else 0.0}
+        h, w = self.video.shape[-2:]
+        path = self.stage.path / torch.tensor([w, h])
+        return {
+            "mask": self.stage.own.alpha[0] > 0.5,
+            "path": path.tolist(),
+            "minimum_motion": moves if moves > STILL else 0.0,
+        }
 
 
 # --- things -----------------------------------------------------------------------------------------------

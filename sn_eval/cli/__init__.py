@@ -6,7 +6,17 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from sn_eval.cli import compare, doctor, generate, models, rewards, rewards_learning, tabletop, tabletop_clip
+from sn_eval.cli import (
+    compare,
+    doctor,
+    generate,
+    models,
+    rewards,
+    rewards_audit,
+    rewards_learning,
+    tabletop,
+    tabletop_clip,
+)
 from sn_eval.cli.console import friendly, say
 
 
@@ -72,6 +82,7 @@ _rewards.command("new")(rewards.new)
 _rewards.command("score")(rewards.score)
 _rewards.command("fit")(rewards_learning.fit)
 _rewards.command("next")(rewards_learning.propose)
+_rewards.command("audit")(rewards_audit.audit)
 app.add_typer(_rewards)
 
 _tabletop = group(name="tabletop", help="The rendered world, and the embedded model that learns it.")

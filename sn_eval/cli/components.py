@@ -1,9 +1,10 @@
 """What several commands do alike: list and explain components, pick a device, prepare a folder."""
 
 import tempfile
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -58,6 +59,26 @@ def parse_numbers(text: str, what: str) -> list[int]:
     if min(numbers) < 1:
         raise ResultsError(f"{what} {text!r}: every number must be 1 or more")
     return sorted(set(numbers))
+
+
+def parse_params(given: Sequence[str]) -> dict[str, Any]:
+    """Parameters as YAML reads them.
+
+    >>> parse_params(["things=2", "encoder=imagenet-lite0@32", "allow=[a, b]"])
+    {'things': 2, 'encoder': 'imagenet-lite0@32', 'allow': ['a', 'b']}
+    """
+    import yaml
+
+    found = {}
+    for text in given:
+        key, equals, value = text.partition("=")
+        if not (equals and key.isidentifier()):
+            raise ResultsError(f"--param {text!r}: write key=value, such as things=2")
+        try:
+            found[key] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise ResultsError(f"--param {text!r}: the value is no YAML: {' '.join(str(error).split())}") from error
+    return found
 
 
 def pick_device(name: str) -> "torch.device":

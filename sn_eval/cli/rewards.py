@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.text import Text
 
-from sn_eval.cli.components import in_short, show_one
+from sn_eval.cli.components import in_short, parse_params, show_one
 from sn_eval.cli.console import (
     PARTIAL,
     WRONG_INPUT,
@@ -167,7 +167,7 @@ def score(
     """
     import rewards
 
-    made = rewards.create(use, **_params(param or []))
+    made = rewards.create(use, **parse_params(param or []))
     prompts = _prompts(made, clips, prompt, prompts_from)
     scored: list[Scored] = []
     failed: dict[str, str] = {}
@@ -225,26 +225,6 @@ class Scored:
         """For machines."""
         fields = dict(vars(self))
         return fields if per_frame else {key: value for key, value in fields.items() if key != "per_frame"}
-
-
-def _params(given: Sequence[str]) -> dict[str, Any]:
-    """Parameters as YAML reads them.
-
-    >>> _params(["things=2", "encoder=imagenet-lite0@32", "allow=[a, b]"])
-    {'things': 2, 'encoder': 'imagenet-lite0@32', 'allow': ['a', 'b']}
-    """
-    import yaml
-
-    found = {}
-    for text in given:
-        key, equals, value = text.partition("=")
-        if not (equals and key.isidentifier()):
-            raise ResultsError(f"--param {text!r}: write key=value, such as things=2")
-        try:
-            found[key] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            raise ResultsError(f"--param {text!r}: the value is no YAML: {' '.join(str(error).split())}") from error
-    return found
 
 
 def _prompts(made: "Reward", clips: Sequence[Path], prompt: str, table: Path | None) -> list[str]:
