@@ -1,7 +1,7 @@
 """`sn-eval rewards fit` and `next`: a reward learned from labels, and what to label next.
 
-Measuring clips takes the time, so every clip's features are kept beside the head (NAME.features.jsonl), by the
-content of the clip and the recipe: a stopped run goes on where it was, and a second fit is quick.
+Measuring clips takes the time, so every clip's features are kept beside the head (clip_features.jsonl), by the
+content of the clip and the recipe: a stopped run goes on where it was, and further heads over them are quick.
 """
 
 import csv
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 Option = typer.Option
 DEFAULT_REWARDS = "lighting_consistency,motion_floor,anchor_consistency,object_persistence"
 VIDEOS = (".mp4", ".mov", ".m4v", ".webm", ".mkv", ".avi")
+CACHE = "clip_features.jsonl"
 LISTS = (".csv", ".jsonl", ".ndjson")
 MADE_BY = "sn-eval rewards fit"
 USABLE = '''"""What people's labels say a good clip is; for `--reward`, written by `sn-eval rewards fit`."""
@@ -74,7 +75,7 @@ def fit(
 
     Example: sn-eval rewards fit labels.csv --out my_head.skops
     """
-    cache = out.with_suffix(".features.jsonl")
+    cache = out.with_name(CACHE)
     with friendly(kept=cache), progress(quiet=quiet) as bars:
         from rewards.clip_features import ClipFeatures
         from rewards.heads import save_head
@@ -114,7 +115,7 @@ def propose(
 
     Example: sn-eval rewards next clips/ --head my_head.skops --labels labels.csv --out to_label.csv
     """
-    cache = head.with_suffix(".features.jsonl")
+    cache = head.with_name(CACHE)
     with friendly(kept=cache), progress(quiet=quiet) as bars:
         from rewards.clip_features import ClipFeatures
         from rewards.heads import load_head

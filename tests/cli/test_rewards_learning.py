@@ -97,7 +97,7 @@ def test_a_second_fit_reads_no_video_and_gives_the_same_head(folder, own, monkey
 
 def test_a_run_that_was_killed_goes_on_where_it_was(own, monkeypatch):
     """Half of the features are there, and the last line was cut."""
-    cache = own / "h.features.jsonl"
+    cache = own / "clip_features.jsonl"
     lines = cache.read_text().splitlines()
     assert len(lines) == 20
     cache.write_text("\n".join(lines[:10]) + "\n" + lines[10][:50])
@@ -139,20 +139,23 @@ def test_next_proposes_what_is_not_labelled_and_writes_a_file_to_fill_in(own):
     assert json.loads(both.stdout)["labels"] == 25
 
 
-def test_pairs_are_fitted_and_pairs_are_proposed(own):
+def test_pairs_are_fitted_and_pairs_are_proposed(own, monkeypatch):
+    monkeypatch.setattr("sn_eval.video.read_video", None)  # what was measured for one head serves all
     done = sn_eval("fit", own / "pairs.csv", "--out", own / "p.skops", *PIXELS, "--json")
     assert done.exit_code == 0, done.output
     card = json.loads(done.stdout)
     assert (card["kind"], card["labels"], card["thresholds"]) == ("pair", 30, [])
     figures = {figure["name"]: figure["value"] for figure in card["figures"]}
     assert figures["decided pairs in order"] > 0.6
-    (own / "pool.csv").write_text("clip,prompt\n0.mp4,a\n1.mp4,a\n2.mp4,a\n4.mp4,b\n5.mp4,b\n")
+    (own / "pool.csv").write_text(
+        "clip,prompt\n0.mp4,prompt 0\n1.mp4,prompt 0\n2.mp4,prompt 0\n4.mp4,prompt 1\n5.mp4,prompt 1\n"
+    )
     out = own / "pairs_to_label.csv"
     assert sn_eval("next", own / "pool.csv", "--head", own / "p.skops", "--out", out).exit_code == 0
     with out.open() as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 3 + 1
-    assert {row["prompt"] for row in rows} == {"a", "b"}
+    assert {row["prompt"] for row in rows} == {"prompt 0", "prompt 1"}
     assert all(row["clip_a"] != row["clip_b"] and row["preference"] == "" for row in rows)
 
 
@@ -163,7 +166,7 @@ def test_rate_and_anchor_of_a_row_are_measured_with(own):
     lines = [f"{lines[0]},4,", f"{lines[1]},,2.mp4", f"{lines[2]},,start.png", *(f"{line},," for line in lines[3:])]
     (own / "more.csv").write_text("\n".join([f"{header},fps,anchor", *lines]))
     assert sn_eval("fit", own / "more.csv", "--out", own / "h.skops", *PIXELS, "--quiet").exit_code == 0
-    rows = [json.loads(line)["features"] for line in (own / "h.features.jsonl").read_text().splitlines()]
+    rows = [json.loads(line)["features"] for line in (own / "clip_features.jsonl").read_text().splitlines()]
     assert len(rows) == 20 + 3
     assert rows[20]["motion_floor/motion"] == pytest.approx(rows[0]["motion_floor/motion"] / 2, rel=1e-5)
     assert rows[21] != rows[1]
