@@ -37,6 +37,7 @@ class ClipRecipe:
 
     batch: int = 64  # frames a step
     captions: int = 32  # of the batch's own frames, besides the questions
+    object_weight: float = 4.0  # of the question about objects, where colours must be bound to the right things
     learning_rate: float = 2e-3
     weight_decay: float = 0.05
     warmup: int = 100
@@ -215,6 +216,7 @@ def step_loss(training: "ClipTraining", batch: Batch, half: bool) -> Float[Tenso
     logits = scale * F.normalize(images.float(), dim=-1) @ F.normalize(texts.float(), dim=-1).T
     parts = logits.split([len(block) for block in blocks], 1)
     losses = [_block_loss(part, block, batch) for part, block in zip(parts, blocks, strict=True)]
+    losses[list(GROUPS).index("object")] *= training.recipe.object_weight
     own = captions.truth(batch.facts, blocks[-1])
     return torch.stack([*losses, contrast(parts[-1].T, own.T)]).mean()
 
