@@ -31,7 +31,7 @@ class FeatureLocator:
 
     def __call__(self, video: Float[Tensor, "b t 3 h w"], prompts: list[str], metadata: Metadata) -> Located:
         """Encode all frames in one batch, then match every place with the anchor's."""
-        features = unit(self.encoder.patches(video).movedim(2, -1))
+        features = unit(self.encoder.patches(video).movedim(2, -1)).contiguous()
         b, t, gh, gw, d = features.shape
         mask = _masks(metadata, features)
         flat = features.view(b, t * gh * gw, d)

@@ -24,7 +24,6 @@ from rewards.functional import (
     linear_to_lab,
     log_gain,
     luminance,
-    masked_mean,
     masked_median,
     safe_log,
     shades_of_grey,
@@ -36,6 +35,7 @@ GRID = 32  # light is low-frequency: frames are averaged down to this longer sid
 CLIPPED = 0.97  # linear light from which a channel may be saturated
 RECOLOURED = 0.12  # a pixel whose channels' logs depart this far from the common change of hue shows something else
 EDGE = 0.25  # a pixel whose log light departs this far from its surroundings' change lies on the edge of something
+SPARSE = 0.25  # share of a cell's pixels at which its mean counts half as much as it would over a whole cell
 FLAT = 0.015  # mean texture (a quarter of log light) below which a surface has none
 FLOW_GRID = 128  # longer side on which motion is looked for
 MIN_PIXELS = 0.10  # less than this share of comparable pixels: not scored
@@ -49,7 +49,7 @@ NOTICED = {
     "gain": 0.03,
     "tint": 0.7,
     "colour": 1.0,
-    "shading": 0.03,
+    "shading": 0.05,
 }  # about the smallest difference one sees; below it a distance counts with its square
 ASKED = r"\b(dims?|dimming|darkens?|brightens?|sunsets?|sunrise|lights? (go|goes|turns?|fades?|changes?))\b"
 WEIGHT = {"gain": 0.3, "tint": 0.25, "colour": 0.25, "shading": 0.2}
@@ -214,13 +214,16 @@ def _smooth(level: Float[Tensor, "b t h w"], usable: Bool[Tensor, "b t h w"]) ->
 
 
 def _shading(residual: Float[Tensor, "b t h w"], mask: Bool[Tensor, "b t h w"]) -> Float[Tensor, "b t"]:
-    """Root mean square of the log residual averaged over a 4 × 4 lattice of cells, where a cell has enough
-    pixels.
+    """Root mean square of the log residual averaged over a 4 × 4 lattice of cells.
+
+    A cell counts by its share of comparable pixels, and its mean is drawn towards 0 where they are few: a handful of
+    pixels, mostly at the edges of things, says little about the light.
     """
     b, t, h, w = mask.shape
     cells = (min(4, h), min(4, w))
-    weight = F.adaptive_avg_pool2d(mask.float().view(b * t, 1, h, w), cells).view(b, t, -1)
-    total = F.adaptive_avg_pool2d((residual * mask).nan_to_num(0.0).view(b * t, 1, h, w), cells).view(
-        b, t, -1
+    share, total = (
+        F.adaptive_avg_pool2d(x.view(b * t, 1, h, w), cells).view(b, t, -1)
+        for x in (mask.float(), (residual * mask).nan_to_num(0.0))
     )
-    return masked_mean((total / weight.clamp(min=1e-6)) ** 2, weight > 0.25).sqrt()
+    level = (1 + SPARSE) * total / (share + SPARSE)
+    return ((level**2 * share).sum(-1) / share.sum(-1).clamp(min=1e-6)).sqrt()

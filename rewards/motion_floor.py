@@ -1,7 +1,7 @@
 """Does enough move? 1 from a declared amount of motion on, falling below it: no reward for freezing.
 
-Each frame counts for itself, so one jump does not pay for a freeze. Motion is how much lightness changes a second at the
-same place, after the light of the frame before was brought to this frame's (so flicker and dimming are no motion).
+Each frame counts for itself, so one jump does not pay for a freeze. Motion is how much lightness changes a second at
+the same place, after the light of the frame before was brought to this frame's (so flicker and dimming are no motion).
 Source: REWARDS.md, motion_floor.
 """
 

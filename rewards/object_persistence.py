@@ -20,7 +20,7 @@ from rewards.functional import cos_plus
 from rewards.regions import Located, Locator, Regions
 from rewards.registry import component
 
-BORDER = 1 / 32  # share of the picture's width: nearer than this, a thing touches the border
+BORDER = 1 / 32  # share of the picture's width, and two places at least: nearer, a thing touches the border
 
 
 @component("object_persistence")
@@ -118,7 +118,7 @@ def _traces(located: Located, exit_allowed: list[bool]) -> Traces:
 def _leaves(found: Regions, visible: Float[Tensor, "b t k"]) -> Bool[Tensor, "b t k"]:
     """At the border, or not seen and at the border when it was last seen."""
     body = found.largest > 0.5
-    near = max(1, round(BORDER * body.shape[-1]))
+    near = max(2, round(BORDER * body.shape[-1]))
     edge = torch.ones(body.shape[-2:], dtype=torch.bool, device=body.device)
     edge[near:-near, near:-near] = False
     touches = (body & edge).flatten(3).any(-1)

@@ -21,7 +21,12 @@ def tabletop_quality(
     """
     parts = [
         {"use": "object_persistence", "weight": persistence},
-        {"use": "lighting_consistency", "weight": lighting, "missing": "worst"},
+        {
+            "use": "lighting_consistency",
+            "weight": lighting,
+            "missing": "worst",
+            "params": {"align": "none"},  # the camera stands still
+        },
         {"use": "event_absence", "weight": no_spill},
         {
             "use": "motion_floor",

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from sn_eval.cli.components import RewardParam, reward_named
 from sn_eval.cli.console import AsJson, Quiet, friendly, print_json, progress, say, show_table
 
 Option = typer.Option
@@ -20,6 +21,7 @@ def compare(
     reward: Annotated[
         str | None, Option(help="What is searched on, in place of the suite's: a name, pkg.mod:attr or file.py:attr.")
     ] = None,
+    reward_param: RewardParam = None,
     judge: Annotated[list[str] | None, Option(help="In place of the suite's judges; repeat for several.")] = None,
     allow_same_family: Annotated[
         bool, Option("--allow-same-family", help="Judge by a family that is searched on, too; tables are then marked.")
@@ -51,7 +53,7 @@ def compare(
 
         chosen = _changed(load_suite(suite), prompt, method, seeds, budget)
         scoring = {
-            "reward": reward and Component(use=reward),
+            "reward": reward and reward_named(reward, reward_param),
             "judges": judge and tuple(Component(use=use) for use in judge),
             "allow_same_family": allow_same_family,
         }

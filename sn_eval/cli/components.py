@@ -61,8 +61,20 @@ def parse_numbers(text: str, what: str) -> list[int]:
     return sorted(set(numbers))
 
 
-def parse_params(given: Sequence[str]) -> dict[str, Any]:
-    """Parameters as YAML reads them.
+RewardParam = Annotated[
+    list[str] | None, typer.Option(help="A parameter of the reward, key=value; repeat for several.")
+]
+
+
+def reward_named(use: str, given: Sequence[str] | None) -> Any:
+    """The component that a record keeps of --reward and its --reward-param."""
+    from sn_eval.results.record import Component
+
+    return Component(use=use, params=parse_params(given or [], "--reward-param"))
+
+
+def parse_params(given: Sequence[str], option: str = "--param") -> dict[str, Any]:
+    """Parameters as YAML reads them; option: how they were given, for error messages.
 
     >>> parse_params(["things=2", "encoder=imagenet-lite0@32", "allow=[a, b]"])
     {'things': 2, 'encoder': 'imagenet-lite0@32', 'allow': ['a', 'b']}
@@ -73,11 +85,11 @@ def parse_params(given: Sequence[str]) -> dict[str, Any]:
     for text in given:
         key, equals, value = text.partition("=")
         if not (equals and key.isidentifier()):
-            raise ResultsError(f"--param {text!r}: write key=value, such as things=2")
+            raise ResultsError(f"{option} {text!r}: write key=value, such as things=2")
         try:
             found[key] = yaml.safe_load(value)
         except yaml.YAMLError as error:
-            raise ResultsError(f"--param {text!r}: the value is no YAML: {' '.join(str(error).split())}") from error
+            raise ResultsError(f"{option} {text!r}: the value is no YAML: {' '.join(str(error).split())}") from error
     return found
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from sn_eval.cli.components import Device, pick_device
+from sn_eval.cli.components import Device, RewardParam, pick_device, reward_named
 from sn_eval.cli.console import AsJson, Quiet, friendly, print_json, progress, say, show_table
 
 Option = typer.Option
@@ -27,6 +27,7 @@ def generate(
     reward: Annotated[
         str, Option(help="What the search looks for: a reward's name, pkg.mod:attr or file.py:attr.")
     ] = "tabletop_quality",
+    reward_param: RewardParam = None,
     rollout: Annotated[
         str, Option(help="chunk (piece by piece) or fifo (a queue; needs per-frame noise levels).")
     ] = "chunk",
@@ -94,11 +95,11 @@ def generate(
                 raise UserError(f"--seconds {seconds}: it must be above 0")
             chunks = math.ceil(seconds * player.fps / player.frames_per_chunk)
         cell = _cell(
-            prompts, named, rollout, method, reward, seed, budget, image,
+            prompts, named, rollout, method, reward_named(reward, reward_param), seed, budget, image,
             {"chunks": chunks, "steps": steps, "preview": preview, "eta": eta, "max_batch": max_batch},
             {"beams": beams, "candidates": candidates, "look": look, "proposals": proposals},
         )  # fmt: skip
-        judge, start = _reward(reward, method), _image(image)
+        judge, start = _reward(cell.reward, method), _image(image)
         _check(cell, player, start)
         folder = _empty(out)
         cell = fingerprinted(cell, player)
@@ -164,7 +165,7 @@ def _lines(path: Path) -> list[str]:
 
 
 def _cell(
-    prompts: tuple[str, ...], model: Any, rollout: str, method: str, reward: str, seed: int, budget: int | None,
+    prompts: tuple[str, ...], model: Any, rollout: str, method: str, reward: Any, seed: int, budget: int | None,
     image: Path | None, how: dict[str, Any], knobs: dict[str, Any],
 ) -> Any:  # fmt: skip
     """The cell that the options describe; what was not given keeps the component's own default."""
@@ -179,14 +180,16 @@ def _cell(
         knobs["videos"] = knobs.pop("candidates")
     return Cell(
         prompts, model, Component(use=rollout, params=how), Component(use=method, params=knobs),
-        Component(use=reward), (), seed, budget, None if image is None else str(image),
+        reward, (), seed, budget, None if image is None else str(image),
     )  # fmt: skip
 
 
-def _reward(use: str, method: str) -> Any:
+def _reward(named: Any, method: str) -> Any:
     import rewards
 
-    return None if method in ("plain", "plain_more_steps", "random_pick") else rewards.create(use)
+    if method in ("plain", "plain_more_steps", "random_pick"):
+        return None
+    return rewards.create(named.use, **named.params)
 
 
 def _image(path: Path | None) -> Any:

@@ -126,10 +126,11 @@ def test_a_batch_is_one_call_until_it_is_too_large(monkeypatch):
     network = Counting()
     encoder = Encoder("counting", "counting", "0" * 64, Preprocessing(64, (0.0,) * 3, (1.0,) * 3), network)
     frames = torch.rand(32, 16, 3, 64, 64)
+    monkeypatch.setitem(encoders.PIXELS, "cpu", 512 * 64 * 64)
     features = encoder(frames)
     assert network.calls == [512]
     assert torch.allclose(features, frames.mean((-2, -1)), atol=1e-6)
-    monkeypatch.setattr(encoders, "PIXELS", 100 * 64 * 64)
+    monkeypatch.setitem(encoders.PIXELS, "cpu", 100 * 64 * 64)
     assert torch.allclose(encoder(frames), features, atol=1e-6)
     assert network.calls[1:] == [100, 100, 100, 100, 100, 12]
 
