@@ -35,14 +35,24 @@ class ColourDetector(Detector):
 def spill(frames: Float[Tensor, "b t c h w"], first: Float[Tensor, "b 1 c h w"]) -> Float[Tensor, "b t"]:
     """How surely wine is outside of the glass: new wine-coloured places, as far as there is more wine than before.
 
-    A dark red thing that moves makes new places but no more wine, so it does not count. NaN without wine in the anchor.
+    A dark red thing that moves makes new places but no more wine, so it does not count. More wine is counted in all of
+    the picture (a flat puddle shows more of it than a glass does) and below the glass's own, where any more is spilt
+    however much the glass still holds. NaN without wine in the anchor.
     """
     wine = wine_coloured(fit_within(torch.cat([first, frames], dim=1), GRID))
     share = lambda mask: mask.float().mean((-2, -1))  # noqa: E731
     new = share(wine[:, 1:] & ~grow(wine[:, :1], 1))
-    more = (share(wine[:, 1:]) - share(wine[:, :1])).clamp(min=0)
-    surely = (torch.minimum(new, 2 * more) / SPILT).clamp(0, 1)
+    low = wine & _below(wine[:, :1])
+    more, more_low = ((share(x[:, 1:]) - share(x[:, :1])).clamp(min=0) for x in (wine, low))
+    surely = (torch.minimum(new, torch.maximum(2 * more, more_low)) / SPILT).clamp(0, 1)
     return surely.masked_fill(share(wine[:, :1]) < LEAST_WINE, torch.nan)
+
+
+def _below(wine: Bool[Tensor, "b 1 h w"]) -> Bool[Tensor, "b 1 h 1"]:
+    """Rows under the lowest place of wine."""
+    rows = torch.arange(wine.shape[-2], device=wine.device).view(1, 1, -1, 1)
+    lowest = (rows * wine.any(-1, keepdim=True)).amax(2, keepdim=True)
+    return rows > lowest
 
 
 def wine_coloured(frames: Float[Tensor, "b t c h w"]) -> Bool[Tensor, "b t h w"]:

@@ -279,18 +279,18 @@ def _inward(window: Window) -> float:
 
 @corruption("% of it missing", 30, 60, 100)
 def event_removed(window: Window, severity: float, rng: random.Random) -> Video | None:
-    """The event stops short."""
+    """Less of it happens: less wine is spilt, at last none."""
     if window.events is None or _calm(window):
         return None
-    return window.events(EventEdit(progress=1 - severity / 100))
+    return window.events(EventEdit(spilt=1 - severity / 100))
 
 
 @corruption("% of it", 30, 60, 100)
 def event_added(window: Window, severity: float, rng: random.Random) -> Video | None:
-    """Something happens that should not."""
+    """Something happens that should not: the more wine is spilt, the worse."""
     if window.events is None or not _calm(window):
         return None
-    return window.events(EventEdit(progress=severity / 100))
+    return window.events(EventEdit(spilt=severity / 100))
 
 
 @corruption("% of length", 10, 30, 60)

@@ -5,6 +5,7 @@ the same edits work on rendered scenes (truth known) and on real clips with some
 tabletop window is the render itself.
 """
 
+import math
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -248,23 +249,33 @@ def _layer(scene: Scene, times: Float[Tensor, "t"], background: Float[Tensor, "t
 
 @dataclass(frozen=True)
 class EventEdit:
-    """How the event of a window goes: `progress` 0 (nothing happens) … 1 (all of it), `late` frames later.
+    """How the event of a window goes.
 
-    visitor: a ball of another colour stands there too.
+    spilt: how much of the wine leaves the glass, 0 (it stays upright) … 1; None is the window's own. late: so many
+    frames later. visitor: a ball of another colour stands there too.
     """
 
-    progress: float | None = None
+    spilt: float | None = None
     late: float = 0.0
     visitor: bool = False
 
 
 EVENT_BEGINS = 3.0  # frame of the window in which a glass begins to tip
-EVENT_FRAMES = world.TIP_FRAMES / 2 + world.SPILL_FRAMES  # from the tip's beginning to the whole puddle
 
 
 def event_windows(count: int) -> list[Window]:
     """Rendered glasses of wine: in even windows one tips and spills, in odd ones it stands."""
     return [_event_window(index) for index in range(count)]
+
+
+def _frames_to_spill(share: float) -> float:
+    """Frames from the tip's beginning until this share of the wine is on the table: the renderer's own law, inverted.
+
+    >>> _frames_to_spill(1.0) == world.TIP_FRAMES / 2 + world.SPILL_FRAMES
+    True
+    """
+    eased = 0.5 - math.sin(math.asin(1 - 2 * share) / 3)  # the inverse of 3u² − 2u³
+    return world.TIP_FRAMES / 2 + world.SPILL_FRAMES * eased
 
 
 def _event_window(index: int) -> Window:
@@ -279,11 +290,10 @@ def _event_window(index: int) -> Window:
     times = torch.arange(FRAMES + 1.0)
 
     def play(edit: EventEdit) -> Float[Tensor, "t 3 h w"]:
-        progress = (1.0 if happens else 0.0) if edit.progress is None else edit.progress
+        spilt = (1.0 if happens else 0.0) if edit.spilt is None else edit.spilt
         at = EVENT_BEGINS + edit.late
         shown = render(
-            [replace(scene, tips_at=at if progress > 0 else None)],
-            times.clamp(max=at + progress * EVENT_FRAMES)[None],
+            [replace(scene, tips_at=at if spilt > 0 else None)], times.clamp(max=at + _frames_to_spill(spilt))[None]
         ).frames[0]
         if not edit.visitor:
             return shown
