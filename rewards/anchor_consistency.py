@@ -45,6 +45,8 @@ class AnchorConsistency(BaseReward):
             encoder=self.encoder.name,
             encoder_sha256=self.encoder.sha256,
             cost="small network",
+            falls_under=("blur", "colour_drift", "swap"),
+            holds_under=("natural_motion",),
         )
 
     def score(
