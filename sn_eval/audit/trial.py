@@ -48,13 +48,18 @@ class Trial:
     judge: str = ""
 
 
-def windows_for(claims: Sequence[str], rendered: int, real: int | None) -> list[Window]:
-    """Windows on which these changes can be tried: with an event where the claims are about events, else ordinary ones.
+def windows_for(falls: Sequence[str], rendered: int, real: int | None) -> list[Window]:
+    """Windows on which these faults can be tried: with an event for those of events, with a subject for the others.
 
-    rendered: how many rendered ones. real: how many real ones at most; None takes all.
+    rendered: how many rendered ones of each sort. real: how many real ones at most; None takes all.
     """
-    makes = event_windows if any(name in EVENTS for name in claims) else tabletop_windows
-    return [*makes(rendered), *([] if real == 0 else real_windows(real))]
+    events = [name for name in falls if name in EVENTS]
+    ordinary = tabletop_windows(rendered) if len(events) < len(falls) or not falls else []
+    return [
+        *ordinary,
+        *(event_windows(rendered) if events or not falls else []),
+        *([] if real == 0 else real_windows(real)),
+    ]
 
 
 def samples_of(windows: Sequence[Window], every: int = 2) -> list[Sample]:

@@ -118,7 +118,7 @@ class Plan:
         spec = reward.spec
         falls = spec.falls_under if falls is None else falls
         holds = spec.holds_under if holds is None else holds
-        windows = trial.windows_for([*falls, *holds], self.windows, self.real)
+        windows = trial.windows_for(falls, self.windows, self.real)
         found = validity(reward, windows, falls, holds, self.bars.add(f"{use}: faults and harmless changes"))
         if gates_only:
             return trial.Trial(use, found)
