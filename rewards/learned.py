@@ -2,7 +2,7 @@
 
 Score = μ − λσ over the members of an ensemble that was fitted on resampled prompts: what the members disagree on is
 not to be sought out. A clip unlike all training clips is flagged. Train a head with `sn-eval rewards fit` or
-`rewards.learning.learn`. Source: REWARDS.md; selecting by μ − λσ as in Coste et al. (arXiv:2310.02743).
+`rewards.labelling.learn.learn`. Source: REWARDS.md; selecting by μ − λσ as in Coste et al. (arXiv:2310.02743).
 """
 
 from collections.abc import Sequence
@@ -14,10 +14,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from rewards.acceptance_thresholds import SPREAD_WEIGHT
 from rewards.base import Anchor, BaseReward, Frames, Metadata, RewardSpec, Scores, UserError
-from rewards.clip_features import ClipFeatures
-from rewards.heads import Head, load_head
+from rewards.labelling.acceptance_thresholds import SPREAD_WEIGHT
+from rewards.labelling.clip_features import ClipFeatures
+from rewards.labelling.heads import Head, load_head
 from rewards.registry import component
 
 COSTS: tuple[Literal["large network", "small network", "pixels"], ...] = ("large network", "small network", "pixels")

@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from rewarding import BLUE, RED, exposed, still, video
 
-from rewards.clip_features import ClipFeatures
-from rewards.fitting import fit_head, task_of
-from rewards.heads import save_head
-from rewards.labels import Clip, Labels
+from rewards.labelling.clip_features import ClipFeatures
+from rewards.labelling.fitting import fit_head, task_of
+from rewards.labelling.heads import save_head
+from rewards.labelling.labels import Clip, Labels
 
 SLOPES = np.array([2.0, -1.0, 0.0, 0.0])
 TIE = 1.0

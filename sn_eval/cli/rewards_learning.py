@@ -21,9 +21,9 @@ from sn_eval.cli.console import AsJson, Quiet, friendly, plain, print_json, prog
 from sn_eval.results.files import ResultsError, cannot_write, write_whole
 
 if TYPE_CHECKING:
-    from rewards.clip_features import ClipFeatures
-    from rewards.heads import Head
-    from rewards.labels import Clip
+    from rewards.labelling.clip_features import ClipFeatures
+    from rewards.labelling.heads import Head
+    from rewards.labelling.labels import Clip
 
 Option = typer.Option
 DEFAULT_REWARDS = "lighting_consistency,motion_floor,anchor_consistency,object_persistence"
@@ -77,10 +77,10 @@ def fit(
     """
     cache = out.with_name(CACHE)
     with friendly(kept=cache), progress(quiet=quiet) as bars:
-        from rewards.clip_features import ClipFeatures
-        from rewards.heads import save_head
-        from rewards.labels import read_labels
-        from rewards.learning import check_enough, learn
+        from rewards.labelling.clip_features import ClipFeatures
+        from rewards.labelling.heads import save_head
+        from rewards.labelling.labels import read_labels
+        from rewards.labelling.learn import check_enough, learn
 
         _check_out(out)
         given = read_labels(labels)
@@ -117,8 +117,8 @@ def propose(
     """
     cache = head.with_name(CACHE)
     with friendly(kept=cache), progress(quiet=quiet) as bars:
-        from rewards.clip_features import ClipFeatures
-        from rewards.heads import load_head
+        from rewards.labelling.clip_features import ClipFeatures
+        from rewards.labelling.heads import load_head
 
         _check_new(out)
         fitted = load_head(head)
@@ -166,7 +166,7 @@ def _pool(given: Sequence[Path], labels: Sequence[Path]) -> list["Clip"]:
     """The clips that files, folders and lists name, each once, less those that are labelled already."""
     from rewards.base import UserError
     from rewards.encoders import file_digest
-    from rewards.labels import Clip, read_clips
+    from rewards.labelling.labels import Clip, read_clips
 
     done = {file_digest(clip.path) for path in labels for clip in read_clips(path, labelled=True)}
     pool: dict[str, Clip] = {}
@@ -272,7 +272,7 @@ def _append(path: Path, row: Mapping[str, Any]) -> None:
 def _proposals(head: "Head", pool: Sequence["Clip"], table: Any, count: int, seed: int) -> list[dict[str, Any]]:
     """The clips, or pairs of clips of one prompt (or folder), to label next, with the reason."""
     from rewards.base import UserError
-    from rewards.next_labels import pairs, propose
+    from rewards.labelling.next_labels import pairs, propose
 
     if head.kind == "pair":
         places: list[tuple[int, ...]] = list(

@@ -12,7 +12,7 @@ from rewarding import video
 from typer.testing import CliRunner
 
 import rewards
-from rewards.heads import load_head
+from rewards.labelling.heads import load_head
 from sn_eval.cli import app
 from sn_eval.video import VideoWriter, save_image
 

@@ -11,7 +11,7 @@ from rewarding import BLUE, still, video
 
 import rewards
 from rewards.base import UserError
-from rewards.heads import load_head, save_head
+from rewards.labelling.heads import load_head, save_head
 
 
 def learned(**params):
@@ -85,7 +85,7 @@ def test_other_weights_or_versions_than_those_trained_with_are_refused(changed):
 
 
 def test_a_user_file_that_changed_is_refused(tmp_path):
-    from rewards.clip_features import ClipFeatures
+    from rewards.labelling.clip_features import ClipFeatures
 
     text = (
         "from rewards.base import reward\n\n"
@@ -103,7 +103,7 @@ def test_a_user_file_that_changed_is_refused(tmp_path):
 
 
 def test_encoder_features_enter_the_spec(changed):
-    from rewards.clip_features import ClipFeatures
+    from rewards.labelling.clip_features import ClipFeatures
 
     features = ClipFeatures([], "imagenet-lite0@32")
     found = features(video(3), [""], fps=8.0)

@@ -7,14 +7,14 @@ import pytest
 from labelled import GRADES, SLOPES, TIE, judged, labels_of, rows_of
 from scipy.stats import spearmanr
 
-from rewards.acceptance_thresholds import best_threshold, thresholds
 from rewards.base import UserError
-from rewards.clip_features import ENCODED
-from rewards.fitting import fit_head, platt, split_by_prompt, task_of
-from rewards.heads import load_head, save_head, sigmoid
-from rewards.held_out import cross_validate, figures, measure
-from rewards.learning import agreement, learn
-from rewards.next_labels import pairs, propose
+from rewards.labelling.acceptance_thresholds import best_threshold, thresholds
+from rewards.labelling.clip_features import ENCODED
+from rewards.labelling.fitting import fit_head, platt, split_by_prompt, task_of
+from rewards.labelling.heads import load_head, save_head, sigmoid
+from rewards.labelling.held_out import cross_validate, figures, measure
+from rewards.labelling.learn import agreement, learn
+from rewards.labelling.next_labels import pairs, propose
 
 
 def task(kind="pass", **how):

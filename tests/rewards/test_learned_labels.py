@@ -5,7 +5,7 @@ import json
 import pytest
 
 from rewards.base import UserError
-from rewards.labels import read_clips, read_labels
+from rewards.labelling.labels import read_clips, read_labels
 
 
 @pytest.fixture

@@ -13,9 +13,9 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from rewards.base import UserError
-from rewards.clip_features import ENCODED, Recipe
-from rewards.heads import LEVELS, Calibration, Head, feature_table, mahalanobis
-from rewards.labels import Kind, Labels
+from rewards.labelling.clip_features import ENCODED, Recipe
+from rewards.labelling.heads import LEVELS, Calibration, Head, feature_table, mahalanobis
+from rewards.labelling.labels import Kind, Labels
 
 FOLDS, MEMBERS = 5, 20
 ISOTONIC_FROM = 1000  # labels: fewer do not fix a free curve
@@ -148,7 +148,7 @@ def _spread(features: Float[np.ndarray, "n f"]) -> Float[np.ndarray, "f"]:
 def _regression(
     task: Task, inputs: Float[np.ndarray, "n d"], weight: Float[np.ndarray, "n"]
 ) -> tuple[Float[np.ndarray, "d"], Float[np.ndarray, "k"]]:
-    """Weights and steps' offsets of the ordinal logistic regression (see `rewards.heads`)."""
+    """Weights and steps' offsets of the ordinal logistic regression (see `rewards.labelling.heads`)."""
     from sklearn.linear_model import LogisticRegression
 
     above, d = task.above, inputs.shape[1]

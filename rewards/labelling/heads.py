@@ -21,11 +21,11 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from rewards.base import UserError
-from rewards.labels import Kind
+from rewards.labelling.labels import Kind
 
 FORMAT = 1
 LEVELS: dict[str, tuple[float, ...]] = {"pass": (0.5,), "grade": (1.5, 2.5, 3.5, 4.5), "pair": (0.25, 0.75)}
-"""The steps between labels' values, as `rewards.labels.Kind` defines these."""
+"""The steps between labels' values, as `rewards.labelling.labels.Kind` defines these."""
 
 TRUSTED = ("numpy.dtype",)
 """What a head may hold beyond what skops trusts by itself (scikit-learn's estimators, arrays, plain data):
@@ -57,7 +57,7 @@ class Head:
     names: its features, in order. prepare: scikit-learn's transformer from features (NaN allowed) to inputs of the
     regression. weights `[m d]`, offsets `[m k]`: m members, fitted on resampled prompts; k steps. centre, precision,
     limit: clips whose Mahalanobis distance from the training clips is above the limit are unfamiliar. recipe: how the
-    features are made. card: what the user is told: figures, thresholds, counts (see `rewards.learning`).
+    features are made. card: what the user is told: figures, thresholds, counts (see `rewards.labelling.learn`).
     """
 
     kind: Kind

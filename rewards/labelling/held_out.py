@@ -12,9 +12,9 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from rewards.base import UserError
-from rewards.fitting import FOLDS, MEMBERS, Task, fit_head, split_by_prompt
-from rewards.heads import LEVELS
-from rewards.labels import Kind
+from rewards.labelling.fitting import FOLDS, MEMBERS, Task, fit_head, split_by_prompt
+from rewards.labelling.heads import LEVELS
+from rewards.labelling.labels import Kind
 
 RESAMPLES = 200
 

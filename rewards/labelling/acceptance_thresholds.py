@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from rewards.clip_features import ENCODED
-from rewards.fitting import Task
-from rewards.held_out import RESAMPLES, HeldOut, interval, resamples
+from rewards.labelling.clip_features import ENCODED
+from rewards.labelling.fitting import Task
+from rewards.labelling.held_out import RESAMPLES, HeldOut, interval, resamples
 
 GOOD_GRADE = 4  # from this grade on a clip counts as passed
 SPREAD_WEIGHT = 0.5  # λ of the score μ − λσ

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from rewards.acceptance_thresholds import thresholds
 from rewards.base import UserError
-from rewards.clip_features import Recipe
-from rewards.fitting import FOLDS, MEMBERS, Task, fit_head, task_of
-from rewards.heads import Head
-from rewards.held_out import RANKING, Figure, cross_validate, figures, measure, reliability
-from rewards.labels import Labels
+from rewards.labelling.acceptance_thresholds import thresholds
+from rewards.labelling.clip_features import Recipe
+from rewards.labelling.fitting import FOLDS, MEMBERS, Task, fit_head, task_of
+from rewards.labelling.heads import Head
+from rewards.labelling.held_out import RANKING, Figure, cross_validate, figures, measure, reliability
+from rewards.labelling.labels import Labels
 
 MIN_LABELS, MIN_GROUPS = 20, 5
 SHARES = (0.25, 0.5, 0.75)  # of the training prompts, in the learning curve
