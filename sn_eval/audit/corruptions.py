@@ -14,6 +14,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
+from scipy.special import ive
 from torch import Tensor
 
 from rewards.functional import srgb_to_linear
@@ -45,8 +46,9 @@ class Corruption:
         return self.mild, low, self.mid, high, self.strong
 
     def on(self, window: Window, severity: float) -> Video | None:
-        """The corrupted video; the same for the same window and severity."""
-        return self.apply(window, severity, random.Random(f"{self.name}:{window.name}"))
+        """The corrupted video behind the window's own anchor; the same for the same window and severity."""
+        video = self.apply(window, severity, random.Random(f"{self.name}:{window.name}"))
+        return None if video is None else torch.cat([window.video[:1], video[1:]]).clamp(0, 1)
 
 
 @dataclass(frozen=True)
@@ -160,7 +162,8 @@ def colour_drift(window: Window, severity: float, rng: random.Random) -> Video:
 @corruption("% luma", 2, 6, 15)
 def flicker(window: Window, severity: float, rng: random.Random) -> Video:
     """Every frame is a little brighter or darker than the one before."""
-    signs = torch.tensor([0.0] + [_sign(rng) * (-1.0) ** t for t in range(len(window.video) - 1)])
+    sign = _sign(rng)
+    signs = torch.tensor([0.0] + [sign * (-1.0) ** t for t in range(len(window.video) - 1)])
     return (window.video * (1 + severity / 100 * signs).view(-1, 1, 1, 1)).clamp(0, 1)
 
 
@@ -188,32 +191,45 @@ def blur(window: Window, severity: float, rng: random.Random) -> Video:
 
 
 def gaussian_blur(frame: Float[Tensor, "3 h w"], sigma: float) -> Float[Tensor, "3 h w"]:
-    """A Gaussian of standard deviation `sigma` pixels, borders repeated."""
+    """A Gaussian of standard deviation `sigma` pixels, however small, borders repeated.
+
+    The kernel is the discrete Gaussian exp(−σ²)·I_n(σ²), whose variance is σ² exactly.
+    Source: Lindeberg, "Scale-space for discrete signals" (1990).
+    """
     if sigma < 1e-3:
         return frame
-    reach = max(1, math.ceil(3 * sigma))
-    kernel = torch.exp(-0.5 * (torch.arange(-reach, reach + 1) / sigma) ** 2)
+    reach = math.ceil(3 * sigma) + 1
+    kernel = torch.from_numpy(ive(range(-reach, reach + 1), sigma**2)).to(frame)  # a Gaussian's samples are too narrow
     kernel = (kernel / kernel.sum()).view(1, 1, 1, -1)
     padded = F.pad(frame[:, None], (reach,) * 4, mode="replicate")
     return F.conv2d(F.conv2d(padded, kernel), kernel.transpose(2, 3))[:, 0]
 
 
 @corruption("% of frames", 25, 50, 100)
-def freeze(window: Window, severity: float, rng: random.Random) -> Video:
+def freeze(window: Window, severity: float, rng: random.Random) -> Video | None:
     """The last frames stand still."""
+    if _still(window):
+        return None
     video = window.video
     moving = len(video) - 1 - round(severity / 100 * (len(video) - 1))
     return video[torch.arange(len(video)).clamp(max=moving)]
 
 
 @corruption("% of speed lost", 25, 50, 100)
-def slow_motion(window: Window, severity: float, rng: random.Random) -> Video:
+def slow_motion(window: Window, severity: float, rng: random.Random) -> Video | None:
     """Everything goes slower; frames in between are blended."""
+    if _still(window):
+        return None
     video = window.video
     times = torch.arange(len(video)) * (1 - severity / 100)
     first = times.floor().long()
     share = (times - first).view(-1, 1, 1, 1)
     return video[first] * (1 - share) + video[(first + 1).clamp(max=len(video) - 1)] * share
+
+
+def _still(window: Window) -> bool:
+    """Whether nothing moves in the window, so that nothing is lost where it stops."""
+    return window.metadata["minimum_motion"] == 0
 
 
 @corruption("% of range", 2, 6, 15)
@@ -380,8 +396,11 @@ def object_motion(window: Window, rng: random.Random) -> tuple[Video, Video] | N
 
 @nuisance()
 def natural_motion(window: Window, rng: random.Random) -> tuple[Video, Video] | None:
-    """The subject goes its own way, against standing still."""
-    return None if window.events else (window.stage.play(Edit(still=True)), window.video)
+    """The subject goes its own way, against standing still; where it goes nowhere there is nothing to try."""
+    goes = float((window.stage.path - window.stage.path[:1]).norm(dim=-1).max())
+    if window.events or goes < 0.03 * window.stage.background.shape[-1]:
+        return None
+    return window.stage.play(Edit(still=True)), window.video
 
 
 @nuisance()

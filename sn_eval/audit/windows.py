@@ -32,18 +32,19 @@ VISITOR_COLOURS = {"red": (0.85, 0.12, 0.10), "blue": (0.13, 0.28, 0.85), "green
 class Layer:
     """A thing as it stands in each frame: its colours, how much of each pixel it covers, how much light it takes.
 
+    rgb: on the rim it may leave 0..1, as the shadow that is seen there beside the thing is part of it.
     centre: (x, y) in pixels. shade: 1 where its shadow leaves the background as it is.
     """
 
     rgb: Float[Tensor, "t 3 h w"]
     alpha: Float[Tensor, "t h w"]
-    shade: Float[Tensor, "t h w"]
+    shade: Float[Tensor, "t 3 h w"]
     centre: Float[Tensor, "t 2"]
 
     def over(self, background: Float[Tensor, "t 3 h w"]) -> Float[Tensor, "t 3 h w"]:
         """The background with this thing before it."""
         alpha = self.alpha.unsqueeze(1)
-        return background * self.shade.unsqueeze(1) * (1 - alpha) + self.rgb * alpha
+        return (background * self.shade * (1 - alpha) + self.rgb * alpha).clamp(0, 1)
 
     def warped(self, shift: Float[Tensor, "t 2"], scale: Float[Tensor, "t"]) -> "Layer":
         """Moved by `shift` (pixels) and scaled about its centre."""
@@ -55,12 +56,12 @@ class Layer:
         theta[:, 0, 0] = theta[:, 1, 1] = 1 / scale
         theta[:, :, 2] = middle - to / scale[:, None]
         grid = F.affine_grid(theta, [t, 1, h, w], align_corners=False)
-        alpha, lost = (x.unsqueeze(1) for x in (self.alpha, 1 - self.shade))
-        picture = torch.cat([self.rgb * alpha, alpha, lost], dim=1)  # what lies outside of the picture is nothing
+        alpha = self.alpha.unsqueeze(1)
+        picture = torch.cat([self.rgb * alpha, alpha, 1 - self.shade], dim=1)  # outside of the picture is nothing
         moved = F.grid_sample(picture, grid, align_corners=False)
         cover = moved[:, 3]
         rgb = moved[:, :3] / cover.unsqueeze(1).clamp(min=1e-4)
-        return Layer(rgb.clamp(0, 1), cover.clamp(0, 1), (1 - moved[:, 4]).clamp(0, 1), self.centre + shift)
+        return Layer(rgb, cover.clamp(0, 1), (1 - moved[:, 4:]).clamp(0, 1), self.centre + shift)
 
     def held(self) -> "Layer":
         """The same thing, standing where it is in the first frame."""
@@ -185,7 +186,7 @@ def ball(
     light = 0.45 + 0.65 * (-0.5 * dx - 0.6 * dy + 0.6 * (1 - far).clamp(min=0).sqrt()).clamp(min=0)
     rgb = (torch.tensor(colour).view(1, 3, 1, 1) * light.unsqueeze(1)).clamp(0, 1)
     alpha = ((1 - far.sqrt()) * radius + 0.5).clamp(0, 1)
-    return Layer(rgb, alpha, torch.ones_like(alpha), centre)
+    return Layer(rgb, alpha, torch.ones_like(rgb), centre)
 
 
 def sticker(
@@ -202,7 +203,7 @@ def sticker(
     rgb = F.grid_sample(texture.expand(t, -1, -1, -1), grid, align_corners=False, padding_mode="border")
     far = grid.norm(dim=-1) if round_ else grid.abs().amax(-1)
     alpha = ((1 - far) * radius + 0.5).clamp(0, 1)
-    return Layer(rgb.clamp(0, 1), alpha, torch.ones_like(alpha), centre)
+    return Layer(rgb.clamp(0, 1), alpha, torch.ones_like(rgb), centre)
 
 
 # --- rendered windows -------------------------------------------------------------------------------------
@@ -238,10 +239,10 @@ def _layer(scene: Scene, times: Float[Tensor, "t"], background: Float[Tensor, "t
     y, x = torch.meshgrid(torch.arange(world.SIZE) + 0.5, torch.arange(world.SIZE) + 0.5, indexing="ij")
     area = alpha.sum((-1, -2))
     centre = torch.stack([(alpha * x).sum((-1, -2)), (alpha * y).sum((-1, -2))], -1) / area[:, None]
-    behind = background.mean(1).clamp(min=1e-3)
-    shade = (shown.frames[0].mean(1) / behind).clamp(0, 1).where(alpha < 0.01, torch.ones(()))
-    edge = (shown.frames[0] - (background * shade.unsqueeze(1)) * (1 - alpha.unsqueeze(1))) / alpha.unsqueeze(1)
-    return Layer(torch.where(alpha.unsqueeze(1) > 0.01, edge, 0.0).clamp(0, 1), alpha, shade, centre)
+    cover = alpha.unsqueeze(1)
+    shade = (shown.frames[0] / background.clamp(min=1e-3)).clamp(0, 1).where(cover == 0, torch.ones(()))
+    rgb = (shown.frames[0] - background * (1 - cover)) / cover
+    return Layer(rgb.where(cover > 0, torch.zeros(())), alpha, shade, centre)
 
 
 # --- windows with an event --------------------------------------------------------------------------------
