@@ -18,7 +18,7 @@ Made = Annotated[int, typer.Option(min=0, help="Generated videos to ask about; 0
 
 def train_clip(
     out: Annotated[Path, typer.Option(help="Folder for weights, configuration and checkpoint.")],
-    minutes: Annotated[float, typer.Option(min=0.01, help="In all; earlier, resumed runs count.")] = 25.0,
+    minutes: Annotated[float, typer.Option(min=0.01, help="In all; earlier, resumed runs count.")] = 15.0,
     batch: Annotated[int, typer.Option(min=2, help="Frames a step.")] = 64,
     seed: Annotated[int, typer.Option(help="Decides scenes, texts and first weights.")] = 0,
     every: Annotated[float, typer.Option("--checkpoint-minutes", min=0.0, help="Time between checkpoints.")] = 5.0,
@@ -32,7 +32,7 @@ def train_clip(
     A run that was stopped goes on from its checkpoint. The folder can be named as an encoder: open_clip:FOLDER.
     Exit code 1 where a goal is missed.
 
-    Example: sn-eval tabletop train-clip --out my_clip --minutes 25
+    Example: sn-eval tabletop train-clip --out my_clip --minutes 15
     """
     from sn_eval import models
     from sn_eval.tabletop import train_clip as training
