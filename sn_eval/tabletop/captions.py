@@ -129,7 +129,7 @@ class Look:
 
 
 def training_scene(rng: random.Random) -> Scene:
-    """A random scene with all kinds of things equally often, mostly two, wine that often spills, light that often dims."""
+    """A random scene: all kinds of things equally often, mostly two, wine that often spills, light that often dims."""
     said = world.random_description(rng)
     if rng.random() < 0.8:
         kinds = rng.sample(list(world.MOTIONS), 2)[: rng.choice((1, 2, 2, 2))]
