@@ -24,6 +24,7 @@ from sn_eval.audit.windows import Window
 from sn_eval.interfaces import Progress
 
 MONOTONE, WINS, NUISANCE = -0.9, 0.95, 0.10
+SOURCES = ("tabletop", "real")
 BATCH = 16
 LEAST = 5  # windows; fewer decide nothing
 
@@ -106,12 +107,13 @@ def validity(
     for fault in faults:
         curves = _curves(fault, windows, score)
         moved += _most(fault.name, windows, clean, [curve[len(curve) // 2] if curve else None for curve in curves])
-        findings += [_fall(fault, source, clean, curves, windows) for source in ("tabletop", "real")]
-    middle = {s: _middle([f for f in findings if f.source == s]) for s in ("tabletop", "real")}
+        findings += [_fall(fault, source, clean, curves, windows) for source in SOURCES]
+    middle = {s: _middle([f for f in findings if f.source == s]) for s in SOURCES}
     for change in harmless:
         before, after = _pairs(change, windows, score)
         moved += _most(change.name, windows, before, after)
-        findings += [_hold(change, source, before, after, windows, middle[source]) for source in ("tabletop", "real")]
+        fallen = [reward.spec.range[0] if value is None else value for value in after]
+        findings += [_hold(change, source, before, fallen, windows, middle[source]) for source in SOURCES]
     if not claimed:
         findings = [replace(f, kind="no claim", passed=None) for f in findings]
     return Validity(tuple(findings), tuple(moved))
@@ -219,17 +221,16 @@ def _middle(findings: Sequence[Finding]) -> float | None:
 
 
 def _hold(
-    change: Nuisance, source: str, before: Sequence[float | None], after: Sequence[float | None],
+    change: Nuisance, source: str, before: Sequence[float | None], after: Sequence[float],
     windows: Sequence[Window], middle: float | None,
 ) -> Finding:
     """The gate of a harmless change on one kind of windows. A copy that is not scored counts as fallen to the least."""
-    chosen = [i for i in _of(source, windows) if before[i] is not None]
-    gaps = [abs((before[i] or 0.0) - (after[i] or 0.0)) for i in chosen]
-    if len(chosen) < LEAST or not middle or middle <= 0:
-        return Finding(change.name, "must hold", source, len(chosen), words="not evaluable")
+    gaps = [abs(was - after[i]) for i in _of(source, windows) if (was := before[i]) is not None]
+    if len(gaps) < LEAST or not middle or middle <= 0:
+        return Finding(change.name, "must hold", source, len(gaps), words="not evaluable")
     effect = float(np.median(gaps))
     return Finding(
-        change.name, "must hold", source, len(chosen), effect, None, None, effect / middle,
+        change.name, "must hold", source, len(gaps), effect, None, None, effect / middle,
         effect / middle <= NUISANCE,
     )  # fmt: skip
 
