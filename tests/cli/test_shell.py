@@ -30,10 +30,13 @@ COMMANDS = [
     "rewards next",
     "rewards new",
     "rewards score",
+    "rewards audit",
     "tabletop",
     "tabletop scene",
     "tabletop train",
     "tabletop check",
+    "tabletop train-clip",
+    "tabletop check-clip",
 ]
 SILENT = ("models list", "rewards list", "rewards show", "rewards new")  # they have no progress to silence
 
