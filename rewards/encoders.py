@@ -29,8 +29,8 @@ from torch import Tensor, nn
 from rewards.base import UserError
 from rewards.registry import did_you_mean
 
-# Input pixels of one pass through a network; a batch of more is split. A CPU's cache holds about 32 pictures of 64 x 64,
-# and larger passes take longer a picture; a GPU wants many.
+# Input pixels of one pass through a network; a batch of more is split. About 32 pictures of 64 x 64 fit a CPU's cache:
+# larger passes take longer a picture. A GPU wants many.
 PIXELS = {"cpu": 32 * 64 * 64, "other": 64 * 224 * 224}
 
 
