@@ -51,10 +51,11 @@ def real_windows(count: int | None = None) -> list[Window]:
         path = package_file(*place)
         if path is not None:
             found += [(name, start, part) for start, part in _cut(path)]
+    places = list(range(len(found)))
     if count is not None and count < len(found):
-        found = [found[round(i * (len(found) - 1) / max(count - 1, 1))] for i in range(count)]
+        places = [round(i * (len(found) - 1) / max(count - 1, 1)) for i in range(count)]
     textures = _textures()
-    return [_window(name, start, part, index, textures) for index, (name, start, part) in enumerate(found)]
+    return [_window(*found[place], place, textures) for place in places]
 
 
 def _cut(path: Path) -> list[tuple[int, Float[Tensor, "t 3 h w"]]]:
