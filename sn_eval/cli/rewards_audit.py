@@ -65,9 +65,9 @@ def audit(
     from sn_eval.audit.trial import sections
 
     writable_folder(out)
-    chosen = uses or _makeable(rewards.registry)
     trials, pages = [], []
     with progress(quiet=quiet) as bars:
+        chosen = uses or _makeable(rewards, bars)
         if real != 0 and (missing := missing_clips()):
             bars.say(f'not installed, so not tried: {", ".join(missing)}. pip install "sn-eval[audit]"')
         for use in chosen:
@@ -85,9 +85,17 @@ def audit(
     raise typer.Exit(FAILED if missed else DONE)
 
 
-def _makeable(registry: Any) -> list[str]:
-    """Every built-in reward that can be made without parameters."""
-    return [name for name in registry.names() if all(p.default is not None for p in registry.describe(name).parameters)]
+def _makeable(rewards: Any, bars: Bars) -> list[str]:
+    """Every reward that can be made without parameters; of the others it is said why not."""
+    found = []
+    for name in rewards.names():
+        try:
+            rewards.create(name)
+        except rewards.UserError as error:
+            bars.say(f"not tried: {error}")
+        else:
+            found.append(name)
+    return found
 
 
 def _names(text: str | None) -> tuple[str, ...] | None:
