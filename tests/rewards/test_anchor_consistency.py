@@ -50,6 +50,6 @@ def test_the_published_codes_value():
 
 def test_it_says_what_it_measures_with(reward):
     assert reward.spec.families == ("encoder:imagenet-lite0",)
-    assert reward.spec.encoder == "imagenet-lite0@64"
+    assert reward.spec.encoder == "imagenet-lite0-early@96"
     with pytest.raises(rewards.UserError, match=r"fixed must lie in 0\.\.1"):
         rewards.create("anchor_consistency", fixed=2.0)
