@@ -24,9 +24,9 @@ class AnchorConsistency(BaseReward):
 
     encoder: a name for `create_encoder`; the default sees how the picture looks and cares little where things stand
     (`sn-eval rewards audit anchor_consistency` against `--param encoder=imagenet-lite0@96`). fixed: weight of the
-    anchor's first frame against its last (sliding), 0..1. variant "public_code" gives what the authors' published code computes instead (see
-    `public_code`). Without an anchor the video's first frame is the anchor and is not scored itself. NaN when
-    nothing is left to score.
+    anchor's first frame against its last (sliding), 0..1. variant "public_code" gives what the authors' published code
+    computes instead (see `public_code`). Without an anchor the video's first frame is the anchor and is not scored
+    itself. NaN when nothing is left to score.
     """
 
     def __init__(
