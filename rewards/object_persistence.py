@@ -15,6 +15,7 @@ from torch import Tensor
 
 from rewards.base import Anchor, BaseReward, Frames, Metadata, RewardSpec, Scores, UserError, anchor_or_first, flags
 from rewards.colour_locator import ColourLocator
+from rewards.detector_locator import DetectorLocator, detector_locator
 from rewards.feature_locator import FeatureLocator
 from rewards.functional import cos_plus
 from rewards.regions import Located, Locator, Regions
@@ -28,7 +29,9 @@ class ObjectPersistence(BaseReward):
     """Is everything that the anchor's first frame shows still there, still itself, and only once? 0..1.
 
     locator: "colour" follows up to `things` coloured things by their colours; "feature" follows one thing (metadata
-    {"mask": [h w]}, else what stands out) by patch features of `encoder`.
+    {"mask": [h w]}, else what stands out) by patch features of `encoder`; "owl" and "grounding_dino" find what phrases
+    name (metadata {"objects": ["a red ball", …]}, else `objects`, else the prompt) and compare crops by `encoder`.
+    weights: of "owl" or "grounding_dino", a folder or a hub id. segmenter: SAM 2 that makes masks of their boxes, too.
     identity_weight, duplicate_weight: λ₁ and λ₂, 0..1.
     metadata {"exit_allowed": True}: a thing that leaves through the border is not missed.
     NaN when the anchor shows nothing that can be followed. Source: REWARDS.md.
@@ -39,14 +42,17 @@ class ObjectPersistence(BaseReward):
         things: int = 3,
         identity_weight: float = 0.5,
         duplicate_weight: float = 0.5,
-        locator: Literal["colour", "feature"] = "colour",
+        locator: Literal["colour", "feature", "owl", "grounding_dino"] = "colour",
         encoder: str = "imagenet-lite0@128",
+        weights: str | None = None,
+        segmenter: str | None = None,
+        objects: list[str] | None = None,
     ) -> None:
         for name, weight in {"identity_weight": identity_weight, "duplicate_weight": duplicate_weight}.items():
             if not 0 <= weight <= 1:
                 raise UserError(f"object_persistence: {name} must lie in 0..1; given {weight}")
-        self.weights = identity_weight, duplicate_weight
-        self.locator: Locator = locator_named(locator, things, encoder)
+        self.costs = identity_weight, duplicate_weight
+        self.locator: Locator = locator_named(locator, things, encoder, weights, segmenter, objects)
         self.spec = located_spec("object_persistence", self.locator, FALLS, HOLDS)
 
     def score(
@@ -56,11 +62,23 @@ class ObjectPersistence(BaseReward):
         video = torch.cat([anchor_or_first(frames, anchor)[:, :1], frames], dim=1)
         located = self.locator(video, prompts, metadata)
         traces = _traces(located, flags(metadata, "exit_allowed", len(frames)))
-        return _score(traces, located.shown, *self.weights)
+        return _score(traces, located.shown, *self.costs)
 
 
-def locator_named(name: str, things: int, encoder: str) -> Locator:
-    """The locator of that name."""
+def locator_named(
+    name: str,
+    things: int,
+    encoder: str,
+    weights: str | None = None,
+    segmenter: str | None = None,
+    objects: list[str] | None = None,
+) -> Locator:
+    """The locator of that name; UserError for a detector without weights, and for a detector's options elsewhere."""
+    if name in ("owl", "grounding_dino"):
+        return detector_locator(name, weights, segmenter, encoder, objects)
+    for option, given in {"weights": weights, "segmenter": segmenter, "objects": objects}.items():
+        if given is not None:
+            raise UserError(f"locator {name!r} has no {option}: leave it out, or use locator 'owl' or 'grounding_dino'")
     return ColourLocator(things) if name == "colour" else FeatureLocator(encoder)
 
 
@@ -77,7 +95,7 @@ def located_spec(name: str, locator: Locator, falls: tuple[str, ...], holds: tup
         needs=("anchor",),
         encoder=encoder.name if encoder else None,
         encoder_sha256=encoder.sha256 if encoder else None,
-        cost="small network" if encoder else "pixels",
+        cost="large network" if isinstance(locator, DetectorLocator) else "small network" if encoder else "pixels",
         falls_under=falls,
         holds_under=holds,
     )
