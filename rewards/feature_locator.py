@@ -11,10 +11,10 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from rewards.base import Metadata, UserError
+from rewards.base import Metadata
 from rewards.encoders import create_encoder
 from rewards.functional import component_areas, component_labels, unit
-from rewards.regions import Located, Regions
+from rewards.regions import Located, Regions, told_mask
 
 SHARPNESS = 0.05  # cosine by which one match must be better than the other to be quite sure
 MATCH = 0.55  # a best match below this cosine is none
@@ -60,20 +60,14 @@ def _look(
 def _masks(metadata: Metadata, features: Float[Tensor, "b t gh gw d"]) -> Float[Tensor, "b gh gw"]:
     """Where the thing is in the anchor, 0..1 a place: as told, else what stands out."""
     b, _, gh, gw, _ = features.shape
-    told = [None if metadata is None else row.get("mask") for row in (metadata or [{}] * b)]
+    told = [told_mask(row) for row in (metadata or [{}] * b)]
     found = stands_out(features[:, 0]) if any(mask is None for mask in told) else features.new_zeros(b, gh, gw)
     masks = []
     for i, mask in enumerate(told):
         if mask is None:
             masks.append(found[i])
             continue
-        given = torch.as_tensor(mask)
-        if given.ndim != 2:
-            raise UserError(
-                f"object_persistence: metadata 'mask' must be [h w], where the thing is in the anchor; "
-                f"given shape {list(given.shape)}"
-            )
-        masks.append(F.interpolate(given.to(features)[None, None], (gh, gw), mode="area")[0, 0])
+        masks.append(F.interpolate(mask.to(features)[None, None], (gh, gw), mode="area")[0, 0])
     return torch.stack(masks)
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from rewards.base import Anchor, BaseReward, Frames, Metadata, Scores, UserError, anchor_or_first
 from rewards.object_persistence import located_spec, locator_named
-from rewards.regions import Located, Locator
+from rewards.regions import Located, Locator, told_mask
 from rewards.registry import component
 
 
@@ -78,13 +78,13 @@ def _way(row: Any, frames: int) -> Float[Tensor, "frames 2"] | None:
 
 
 def _subject(located: Located, index: int, row: Any) -> Tensor:
-    """Which of the things the path is meant for, as a mask [k]."""
+    """Which of the things the path is meant for, as a mask [k]; none where the told place shows none of them."""
     found = located.found
-    membership = found.membership[index, 0]
-    if row.get("mask") is None:
+    membership, mask = found.membership[index, 0], told_mask(row)
+    if mask is None:
         weight = found.areas[index, 0, :, 0]
     else:
-        told = torch.as_tensor(row["mask"]).to(membership)[None, None]
+        told = mask.to(membership)[None, None]
         weight = (membership * F.interpolate(told, membership.shape[-2:], mode="area")[0]).sum((-2, -1))
-    best = (weight * located.shown[index]).argmax()
-    return torch.arange(len(weight), device=weight.device) == best
+    weight = weight * located.shown[index]
+    return (torch.arange(len(weight), device=weight.device) == weight.argmax()) & (weight > 0)

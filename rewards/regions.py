@@ -4,14 +4,15 @@ A locator is anything that answers `locator(video, prompts, metadata)` with a `L
 anchor. It measures on a grid of its own, coarser than the frames.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from rewards.base import Metadata
+from rewards.base import Metadata, UserError
 from rewards.encoders import Encoder
 from rewards.functional import component_areas, component_labels, grow
 
@@ -82,6 +83,18 @@ class Located:
     shown: Bool[Tensor, "b k"]
     same: float
     other: float
+
+
+def told_mask(row: Mapping[str, Any]) -> Tensor | None:
+    """A video's metadata {"mask": [h w]}: where the thing is in the anchor; UserError for another form."""
+    if row.get("mask") is None:
+        return None
+    mask = torch.as_tensor(row["mask"])
+    if mask.ndim != 2:
+        raise UserError(
+            f"metadata 'mask' must be [h w], where the thing is in the anchor; given shape {list(mask.shape)}"
+        )
+    return mask
 
 
 @runtime_checkable
