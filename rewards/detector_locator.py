@@ -126,7 +126,7 @@ def phrases(prompts: Sequence[str], metadata: Metadata, objects: Sequence[str] |
     for prompt, row in zip(prompts, metadata or [{}] * len(prompts), strict=True):
         given = row.get("objects")
         names = given if given is not None else objects if objects is not None else [prompt]
-        if isinstance(names, str) or not all(isinstance(name, str) for name in names):
+        if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
             raise UserError(f"objects must be a list of texts such as ['a red ball']; given {names!r}")
         if not names or not all(any(letter.isalnum() for letter in name) for name in names):
             raise UserError(

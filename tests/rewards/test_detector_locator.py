@@ -123,10 +123,10 @@ def test_another_colour_or_shape_in_the_thing_s_place_is_another_thing(segmenter
     assert values["wine"] < KEPT - 0.15
 
 
-def test_a_larger_thing_beside_it_is_not_taken_for_it():
+def test_a_larger_and_surer_thing_beside_it_is_not_taken_for_it():
     beside = [("box", BLUE, 50, 46, 9.0)]
     clip = video(8, others=beside)
-    made = persistence([START, *([*frame, box(50, 9.0)] for frame in following(8))])
+    made = persistence([START, *([*frame, box(50, 9.0, score=0.9)] for frame in following(8))])
     assert made(clip, [SHOW], fps=8.0, anchor=ANCHOR).parts["identity"].item() > 0.95
 
 
@@ -150,6 +150,12 @@ def test_centres_and_areas_are_those_of_the_boxes():
     assert torch.allclose(centre, torch.tensor([[18 / 64, 46 / 64], [20 / 64, 46 / 64], [22 / 64, 46 / 64]]), atol=1e-4)
     assert torch.allclose(located.found.areas[0, :, 0, 0], torch.tensor((12 / 64) ** 2), atol=1e-4)
     assert torch.equal(located.found.areas[0, :, 0, 1:], torch.zeros(3, 3))
+
+
+def test_a_segmenter_s_mask_takes_the_box_s_place():
+    found = persistence([START, []], Discs()).locator(video(2), [SHOW], None).found
+    assert found.areas[0, 0, 0, 0].item() == pytest.approx(math.pi * 6**2 / 64**2, rel=0.08)  # the box: 27 % more
+    assert found.membership[0, 1].max() == 0
 
 
 def test_overlapping_instances_have_regions_of_their_own():
@@ -206,7 +212,7 @@ def test_phrases_come_from_metadata_then_the_parameter_then_the_prompt():
 @pytest.mark.parametrize(
     ("prompt", "objects", "rule"),
     [(" ", None, "nothing to look for"), ("a", [], r"nothing to look for: \[\]"), ("a", ["a", "."], "nothing to look"),
-     ("a", "a ball", "list of texts.*'a ball'"), ("a", [3], "list of texts.*3")],
+     ("a", "a ball", "list of texts.*'a ball'"), ("a", [3], "list of texts.*3"), ("a", 3, "list of texts.*3")],
 )  # fmt: skip
 def test_nothing_to_look_for_gets_one_clear_line(prompt, objects, rule):
     with pytest.raises(UserError, match=rule) as error:
