@@ -8,9 +8,9 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from rewards.base import UserError
-from rewards.colour_locator import lab_of
 from rewards.events import Detector, Event
 from rewards.functional import fit_within, grow, tone
+from rewards.locating.colour_locator import lab_of
 
 GRID = 64
 LEAST_WINE = 0.003  # share of the anchor that must be wine-coloured, else there is no wine that could be spilt

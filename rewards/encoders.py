@@ -186,14 +186,14 @@ KINDS = {
 def _load(family: str, rest: str, size: int | None) -> Encoder:
     """Make it; the files of each family import what they need only now."""
     if family.startswith("imagenet-lite0"):
-        from rewards.imagenet_encoder import imagenet_lite0, imagenet_lite0_early
+        from rewards.encoding.imagenet_encoder import imagenet_lite0, imagenet_lite0_early
 
         return imagenet_lite0(size) if family == "imagenet-lite0" else imagenet_lite0_early(size)
     if family == "dino":
-        from rewards.dino_encoder import dino
+        from rewards.encoding.dino_encoder import dino
 
         return dino(rest, size)
-    from rewards.open_clip_encoder import open_clip_model, tabletop_clip
+    from rewards.encoding.open_clip_encoder import open_clip_model, tabletop_clip
 
     return tabletop_clip(size) if family == "tabletop-clip" else open_clip_model(rest, size)
 

@@ -7,18 +7,15 @@ REWARDS.md.
 """
 
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from rewards.base import Anchor, BaseReward, Frames, Metadata, RewardSpec, Scores, UserError, anchor_or_first, flags
-from rewards.colour_locator import ColourLocator
-from rewards.detector_locator import DetectorLocator, detector_locator
-from rewards.feature_locator import FeatureLocator
+from rewards.base import Anchor, BaseReward, Frames, Metadata, Scores, UserError, anchor_or_first, flags
 from rewards.functional import cos_plus
-from rewards.regions import Located, Locator, Regions
+from rewards.locating.by_name import LocatorName, located_spec, locator_named
+from rewards.locating.regions import Located, Locator, Regions
 from rewards.registry import component
 
 BORDER = 1 / 32  # share of the picture's width, and two places at least: nearer, a thing touches the border
@@ -42,7 +39,7 @@ class ObjectPersistence(BaseReward):
         things: int = 3,
         identity_weight: float = 0.5,
         duplicate_weight: float = 0.5,
-        locator: Literal["colour", "feature", "owl", "grounding_dino"] = "colour",
+        locator: LocatorName = "colour",
         encoder: str = "imagenet-lite0@128",
         weights: str | None = None,
         segmenter: str | None = None,
@@ -65,40 +62,8 @@ class ObjectPersistence(BaseReward):
         return _score(traces, located.shown, *self.costs)
 
 
-def locator_named(
-    name: str,
-    things: int,
-    encoder: str,
-    weights: str | None = None,
-    segmenter: str | None = None,
-    objects: list[str] | None = None,
-) -> Locator:
-    """The locator of that name; UserError for a detector without weights, and for a detector's options elsewhere."""
-    if name in ("owl", "grounding_dino"):
-        return detector_locator(name, weights, segmenter, encoder, objects)
-    for option, given in {"weights": weights, "segmenter": segmenter, "objects": objects}.items():
-        if given is not None:
-            raise UserError(f"locator {name!r} has no {option}: leave it out, or use locator 'owl' or 'grounding_dino'")
-    return ColourLocator(things) if name == "colour" else FeatureLocator(encoder)
-
-
 FALLS = ("vanish", "swap", "morph", "duplicate")
 HOLDS = ("translation", "scale", "exposure", "asked_exit")
-
-
-def located_spec(name: str, locator: Locator, falls: tuple[str, ...], holds: tuple[str, ...]) -> RewardSpec:
-    """What a reward that stands on a locator declares."""
-    encoder = locator.encoder
-    return RewardSpec(
-        name=name,
-        families=locator.families,
-        needs=("anchor",),
-        encoder=encoder.name if encoder else None,
-        encoder_sha256=encoder.sha256 if encoder else None,
-        cost="large network" if isinstance(locator, DetectorLocator) else "small network" if encoder else "pixels",
-        falls_under=falls,
-        holds_under=holds,
-    )
 
 
 @dataclass(frozen=True)

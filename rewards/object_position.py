@@ -4,7 +4,7 @@ Score of a frame = exp(−distance / tolerance): the distance of a thing's centr
 widths. Where that is: its place in the anchor, moved along the asked path. Source: REWARDS.md.
 """
 
-from typing import Any, Literal
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -12,8 +12,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from rewards.base import Anchor, BaseReward, Frames, Metadata, Scores, UserError, anchor_or_first
-from rewards.object_persistence import located_spec, locator_named
-from rewards.regions import Located, Locator, told_mask
+from rewards.locating.by_name import LocatorName, located_spec, locator_named
+from rewards.locating.regions import Located, Locator, told_mask
 from rewards.registry import component
 
 
@@ -21,7 +21,7 @@ from rewards.registry import component
 class ObjectPosition(BaseReward):
     """Mean over things and frames of exp(−distance from its place / tolerance); 1 in place, to 0.
 
-    tolerance: in picture widths. locator, encoder, things: as in object_persistence.
+    tolerance: in picture widths. locator and what belongs to it: as in object_persistence.
     metadata {"path": [[x, y], …]}: where the thing's centre should go, 0..1 over width and height, spread evenly over
     anchor and frames; only this thing is scored (that in metadata {"mask": [h w]}, else the largest), and only how it
     moves counts, not where it began. Without a path everything that the anchor shows should stay where it is.
@@ -32,13 +32,16 @@ class ObjectPosition(BaseReward):
         self,
         tolerance: float = 0.1,
         things: int = 3,
-        locator: Literal["colour", "feature"] = "colour",
+        locator: LocatorName = "colour",
         encoder: str = "imagenet-lite0@128",
+        weights: str | None = None,
+        segmenter: str | None = None,
+        objects: list[str] | None = None,
     ) -> None:
         if tolerance <= 0:
             raise UserError(f"object_position: tolerance must be above 0 (picture widths); given {tolerance}")
         self.tolerance = tolerance
-        self.locator: Locator = locator_named(locator, things, encoder)
+        self.locator: Locator = locator_named(locator, things, encoder, weights, segmenter, objects)
         self.spec = located_spec("object_position", self.locator, ("shift",), ("others_move", "exposure"))
 
     def score(

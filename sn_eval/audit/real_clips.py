@@ -7,6 +7,7 @@ and newtonscradle, and pictures whose cut-outs are pasted. The packages are not 
 
 import importlib.util
 import random
+from functools import lru_cache
 from pathlib import Path
 
 import torch
@@ -58,6 +59,7 @@ def real_windows(count: int | None = None) -> list[Window]:
     return [_window(*found[place], place, textures) for place in places]
 
 
+@lru_cache(maxsize=len(CLIPS))
 def _cut(path: Path) -> list[tuple[int, Float[Tensor, "t 3 h w"]]]:
     """(first frame, window of 1 + FRAMES frames) of a clip, without cuts inside."""
     frames = torch.cat([_small(block.float() / 255) for block in stream_video(path)])

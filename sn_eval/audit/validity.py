@@ -120,6 +120,10 @@ def validity(
 
 
 def _known(name: str, table: Mapping[str, Any]) -> Any:
+    if table is CORRUPTIONS and name in NUISANCES:
+        raise UserError(f"{name!r} is a harmless change, which must not move a score: name it under holds")
+    if table is NUISANCES and name in CORRUPTIONS:
+        raise UserError(f"{name!r} is a fault, which must lower a score: name it under falls")
     if name not in table:
         raise UserError(f"unknown change {name!r}.{did_you_mean(name, list(table))} Known: {', '.join(table)}")
     return table[name]

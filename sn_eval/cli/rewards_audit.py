@@ -103,7 +103,14 @@ def _names(text: str | None) -> tuple[str, ...] | None:
 
 
 def _file_name(use: str) -> str:
-    return "".join(c if c.isalnum() or c in "-_" else "_" for c in use.rpartition(":")[2] or use)
+    """A page's name: of a reward in a file, file and reward.
+
+    >>> _file_name("lighting_consistency"), _file_name("rewards/my file.py:calm")
+    ('lighting_consistency', 'my_file_calm')
+    """
+    where, _, name = use.rpartition(":")
+    parts = [Path(where).stem, name] if where else [name]
+    return "".join(c if c.isalnum() or c in "-_" else "_" for c in "_".join(parts))
 
 
 class Plan:
@@ -201,7 +208,8 @@ def _told(trial: "Trial", page: Path) -> dict[str, Any]:
     """A trial as plain data; clips stay on the page."""
     found = trial.validity
     return {
-        "reward": trial.name, "passed": not found.missed, "page": str(page), "gates": plain(found.findings),
+        "reward": trial.name, "passed": not found.missed if found.met or found.missed else None, "page": str(page),
+        "gates": plain(found.findings),
         "adversaries": plain(trial.adversaries), "bias": plain(trial.bias), "hacking": plain(trial.hacking),
         "judge": trial.judge,
     }  # fmt: skip

@@ -11,8 +11,8 @@ from rewarding import BLUE, RED, WINE, exposed, noisy, picture, score, still, vi
 import rewards
 from rewards import phrase_detector
 from rewards.base import UserError
-from rewards.detector_locator import SAME, DetectorLocator, best_boxes, regions
-from rewards.phrase_detector import create_detector, create_segmenter
+from rewards.locating.detector_locator import SAME, DetectorLocator, best_boxes, regions
+from rewards.locating.phrase_detector import create_detector, create_segmenter
 
 SHOW = "a ball"
 

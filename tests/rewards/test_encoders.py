@@ -10,11 +10,12 @@ import torch.nn.functional as F
 from rewarding import RED, picture
 from torch import nn
 
-from rewards import encoders, open_clip_encoder
+from rewards import encoders
 from rewards.base import UserError
 from rewards.encoders import Encoder, Network, Preprocessing, create_encoder
-from rewards.imagenet_encoder import lite0
-from rewards.open_clip_encoder import bundled_folder
+from rewards.encoding import open_clip_encoder
+from rewards.encoding.imagenet_encoder import lite0
+from rewards.encoding.open_clip_encoder import bundled_folder
 
 TOWERS = {
     "resnet": {"image_size": 64, "layers": [1, 1, 1, 1], "width": 8, "head_width": 64},

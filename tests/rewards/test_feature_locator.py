@@ -8,8 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 import rewards
-from rewards.feature_locator import FeatureLocator, stands_out
 from rewards.functional import unit
+from rewards.locating.feature_locator import FeatureLocator, stands_out
 
 H, W, SIDE = 96, 128, 32
 

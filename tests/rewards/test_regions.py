@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from rewards.regions import COUNT, Regions
+from rewards.locating.regions import COUNT, Regions
 
 
 def regions(*boxes: tuple[int, int, int, int], sure: float = 0.9, size=(32, 64)) -> Regions:

@@ -18,8 +18,8 @@ from torch import Tensor
 from rewards.base import Metadata, UserError
 from rewards.encoders import create_encoder
 from rewards.functional import component_areas, linear_to_lab, srgb_to_linear, tone, unit
-from rewards.phrase_detector import EXAMPLES, PhraseDetector, Segmenter, create_detector, create_segmenter
-from rewards.regions import COUNT, Located, Regions
+from rewards.locating.phrase_detector import EXAMPLES, PhraseDetector, Segmenter, create_detector, create_segmenter
+from rewards.locating.regions import COUNT, Located, Regions
 
 GRID = 64  # places along the longer side
 CANDIDATES = 64  # best boxes of a phrase that are compared with each other: a thing has several

@@ -14,7 +14,7 @@ from torch import Tensor
 from rewards.base import Metadata
 from rewards.encoders import create_encoder
 from rewards.functional import component_areas, component_labels, unit
-from rewards.regions import Located, Regions, told_mask
+from rewards.locating.regions import Located, Regions, told_mask
 
 SHARPNESS = 0.05  # cosine by which one match must be better than the other to be quite sure
 MATCH = 0.55  # a best match below this cosine is none

@@ -34,7 +34,7 @@ def tabletop_clip(size: int | None) -> Encoder:
 
 def bundled_folder() -> Path:
     """Where tabletop-clip lies: beside the package in a checkout, in the package data of an installed copy."""
-    root = Path(__file__).resolve().parents[1]
+    root = Path(__file__).resolve().parents[2]
     installed = root / "sn_eval" / "_data"
     return (installed if installed.is_dir() else root) / "data" / "models" / BUNDLED
 

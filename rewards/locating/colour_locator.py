@@ -17,7 +17,7 @@ from torch import Tensor
 
 from rewards.base import Metadata
 from rewards.functional import fit_within, grow, linear_to_lab, srgb_to_linear, tone
-from rewards.regions import Located, Regions
+from rewards.locating.regions import Located, Regions
 
 GRID = 64  # frames are measured on a grid with this longer side
 PATCH = 12  # a thing's look is a patch of PATCH × PATCH, at its own place and size

@@ -33,6 +33,7 @@ def dino(rest: str, size: int | None) -> Encoder:
 
 def _load(rest: str) -> nn.Module:
     """From a folder, else from the hub's cache, else from the hub."""
+    from safetensors import SafetensorError
     from transformers import AutoModel
 
     try:
@@ -42,7 +43,7 @@ def _load(rest: str) -> nn.Module:
             return _quiet(AutoModel.from_pretrained(rest, local_files_only=True))
         except OSError:
             return _quiet(AutoModel.from_pretrained(rest))
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
+    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
         raise UserError(
             f"cannot load encoder 'dino:{rest}': {in_one_line(error)}. "
             "Name a folder with config.json and model.safetensors, or a hub id such as facebook/dinov2-small"
