@@ -176,7 +176,8 @@ def test_without_claims_everything_is_tried_and_nothing_judged():
     [
         (["vanis"], [], "unknown change 'vanis'. Did you mean 'vanish'?"),
         (["gain_ramp"], ["exposur"], "unknown change 'exposur'. Did you mean 'exposure'?"),
-        (["exposure"], [], "unknown change 'exposure'"),
+        (["exposure"], [], "'exposure' is a harmless change, which must not move a score: name it under holds"),
+        ([], ["vanish"], "'vanish' is a fault, which must lower a score: name it under falls"),
     ],
 )
 def test_an_unknown_change_is_one_line_that_knows_better(falls, holds, said):

@@ -59,7 +59,7 @@ def test_a_reward_that_keeps_its_claims_exits_with_0_and_has_a_page(mine, tmp_pa
     assert "3 of 3 gates met" in result.stdout
     for word in ("gain_ramp", "exposure_jump", "scale", "must fall", "must hold", "met"):
         assert word in result.stdout
-    page = tmp_path / "a" / "steady.html"
+    page = tmp_path / "a" / "mine_steady.html"
     assert str(page) in result.stdout.replace("\n", "")
     text = page.read_text()
     for word in ("Audit of", "gain_ramp", "3 of 3 gates met", "<video", "not evaluable"):
@@ -72,7 +72,7 @@ def test_a_missed_gate_exits_with_1_and_says_which(mine, tmp_path):
     assert result.exit_code == 1
     assert "MISSED" in result.stdout
     assert "0 of 1 gates met" in result.stdout
-    assert "miss" in (tmp_path / "constant.html").read_text()
+    assert "miss" in (tmp_path / "mine_constant.html").read_text()
 
 
 def test_json_holds_each_gate(mine, tmp_path):
@@ -87,7 +87,7 @@ def test_json_holds_each_gate(mine, tmp_path):
     assert gate["passed"] is True
     assert steady["gates"][1]["words"] == "not evaluable"
     assert steady["adversaries"] is steady["bias"] is steady["hacking"] is None
-    assert steady["page"] == str(tmp_path / "steady.html")
+    assert steady["page"] == str(tmp_path / "mine_steady.html")
 
 
 def test_what_a_reward_declares_is_asked_when_nothing_else_is(mine, tmp_path):

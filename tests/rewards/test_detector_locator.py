@@ -9,8 +9,8 @@ import torch
 from rewarding import BLUE, RED, WINE, exposed, noisy, picture, score, still, video
 
 import rewards
-from rewards import phrase_detector
 from rewards.base import UserError
+from rewards.locating import phrase_detector
 from rewards.locating.detector_locator import SAME, DetectorLocator, best_boxes, regions
 from rewards.locating.phrase_detector import create_detector, create_segmenter
 

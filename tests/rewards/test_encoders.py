@@ -75,9 +75,9 @@ def test_the_bundled_clip_says_which_text_is_true():
 
 
 def test_it_lies_beside_a_checkout_and_in_an_installed_copys_data(tmp_path, monkeypatch):
-    root = Path(open_clip_encoder.__file__).resolve().parents[1]
+    root = Path(open_clip_encoder.__file__).resolve().parents[2]
     assert bundled_folder() == root / "data" / "models" / "tabletop-clip"
-    monkeypatch.setattr(open_clip_encoder, "__file__", str(tmp_path / "rewards" / "open_clip_encoder.py"))
+    monkeypatch.setattr(open_clip_encoder, "__file__", str(tmp_path / "rewards" / "encoding" / "open_clip_encoder.py"))
     (tmp_path / "sn_eval" / "_data").mkdir(parents=True)
     assert bundled_folder() == tmp_path / "sn_eval" / "_data" / "data" / "models" / "tabletop-clip"
     with pytest.raises(UserError, match="restore the folder.*or train one: sn-eval tabletop train-clip"):
