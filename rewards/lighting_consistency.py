@@ -39,7 +39,7 @@ SPARSE = 0.25  # share of a cell's pixels at which its mean counts half as much 
 FLAT = 0.015  # mean texture (a quarter of log light) below which a surface has none
 FLOW_GRID = 128  # longer side on which motion is looked for
 MIN_PIXELS = 0.10  # less than this share of comparable pixels: not scored
-UNSEEN = 0.25  # share of frames that may be not scored; more, and what was not seen could be the fault
+UNSEEN = 0.5  # share of frames that are not scored from which the video is not: what was not seen may be the fault
 TAU = {
     "gain": 0.40,
     "tint": 4.0,
@@ -81,7 +81,7 @@ def lighting_consistency(
     prompt ("the light dims") and metadata {"allow_change": True}.
     neighbour_weight: share of the comparison with the frame before, 0..1. align: "flow" follows surfaces that move with
     the camera; "none" compares places, ten times as fast, for a camera that stands still.
-    A frame is NaN where fewer than 10 % of its pixels can be compared, the video when more than a quarter of its
+    A frame is NaN where fewer than 10 % of its pixels can be compared, the video when at least half of its
     frames are.
     Source: REWARDS.md.
     """
@@ -107,7 +107,7 @@ def lighting_consistency(
         k: torch.exp(-d / TAU[k]).masked_fill(share < MIN_PIXELS, torch.nan).nanmean(1)
         for k, d in badness.items()
     }
-    mostly = per_frame.isnan().float().mean(1) <= UNSEEN
+    mostly = per_frame.isnan().float().mean(1) < UNSEEN
     return Scores(
         per_frame.nanmean(1).masked_fill(~mostly, torch.nan), per_frame, {**parts, "compared": share.mean(1)}
     )
@@ -199,7 +199,8 @@ def comparable(now: Float[Tensor, "b t 3 h w"], then: Float[Tensor, "b t 3 h w"]
     change = safe_log(now) - safe_log(then)
     hue = change - change.mean(2, keepdim=True)
     common = masked_median(hue.flatten(3), usable.flatten(2).unsqueeze(2).expand(-1, -1, 3, -1))
-    recoloured = (hue - common[..., None, None]).abs().amax(2) > RECOLOURED
+    washed = torch.maximum(now, then).amax(2) > CLIPPED  # a clipped channel changes the hue of what it was
+    recoloured = ((hue - common[..., None, None]).abs().amax(2) > RECOLOURED) & ~washed
     level = change.mean(2)
     edge = (level - _smooth(level, usable)).abs() > EDGE
     return usable & ~grow(recoloured | edge, 1)

@@ -80,7 +80,7 @@ def test_regions_do_not_depend_on_the_batch():
     assert torch.equal(f.component_labels(masks), alone)
 
 
-MODULES = ["functional", "registry", "base", "composite", "anchor_consistency", "encoders", "colour_locator"]
+MODULES = ["functional", "registry", "base", "composite", "anchor_consistency", "encoders", "locating.colour_locator"]
 
 
 @pytest.mark.parametrize("module", MODULES)
