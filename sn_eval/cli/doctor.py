@@ -1,6 +1,7 @@
 """`sn-eval doctor`: is everything here that runs need, and what is the next step where it is not."""
 
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -84,10 +85,10 @@ def packages(out: Path) -> Iterator[Finding]:
 def _name(requirement: str) -> str:
     """The distribution in a requirement.
 
-    >>> _name("torch>=2.5"), _name("open_clip_torch >=2.30")
-    ('torch', 'open_clip_torch')
+    >>> _name("torch>=2.5"), _name("open_clip_torch >=2.30"), _name("jinja2>=3"), _name("sn-eval[audit]")
+    ('torch', 'open_clip_torch', 'jinja2', 'sn-eval')
     """
-    return requirement.split(";")[0].split("[")[0].strip().split(" ")[0].rstrip("<>=!~.0123456789,")
+    return re.split(r"[^\w.-]", requirement.strip(), maxsplit=1)[0]
 
 
 def _installed(package: str) -> bool:
