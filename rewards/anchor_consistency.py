@@ -23,7 +23,7 @@ class AnchorConsistency(BaseReward):
     """Mean over frames of ½[cos+(anchor, t) + cos+(t−1, t)] on encoder features; 0..1.
 
     encoder: a name for `create_encoder`; the default sees how the picture looks and cares little where things stand
-    (`sn-eval rewards audit anchor_consistency` against `--param encoder=imagenet-lite0@96`). fixed: weight of the
+    (`sn-eval rewards audit anchor_consistency` against `--param encoder=imagenet-lite0@64`). fixed: weight of the
     anchor's first frame against its last (sliding), 0..1. variant "public_code" gives what the authors' published code
     computes instead (see `public_code`). Without an anchor the video's first frame is the anchor and is not scored
     itself. NaN when nothing is left to score.
