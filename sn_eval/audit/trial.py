@@ -136,8 +136,7 @@ def sections(trial: Trial) -> list[Section]:
 
 
 def _gates(found: Validity) -> Table:
-    judged = len(found.met) + len(found.missed)
-    return Table(GATE_COLUMNS, gate_rows(found.findings), f"{len(found.met)} of {judged} gates met. {RULE}")
+    return Table(GATE_COLUMNS, gate_rows(found.findings), f"{found.words}. {RULE}")
 
 
 def _most_moved(found: Validity) -> Clips:

@@ -89,6 +89,11 @@ class Validity:
         """The gates that were met."""
         return tuple(f for f in self.findings if f.passed)
 
+    @property
+    def words(self) -> str:
+        """How many of the gates that could be evaluated were met."""
+        return f"{len(self.met)} of {len(self.met) + len(self.missed)} gates met"
+
 
 def validity(
     reward: Reward, windows: Sequence[Window], falls: Sequence[str], holds: Sequence[str],

@@ -1,6 +1,7 @@
 """`sn-eval rewards audit`: does a reward measure what it claims, what fools it, what comes of optimising it?"""
 
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -70,9 +71,9 @@ def audit(
         chosen = uses or _makeable(rewards, bars)
         if real != 0 and (missing := missing_clips()):
             bars.say(f'not installed, so not tried: {", ".join(missing)}. pip install "sn-eval[audit]"')
+        plan = Plan(bars, windows, real, out, candidates, prompts)
         for use in chosen:
             reward = rewards.create(use, **parse_params(param or []))
-            plan = Plan(bars, windows, real, out, candidates, prompts)
             trials.append(plan.trial(use, reward, _names(falls), _names(holds), gates_only, judge))
             pages.append(write_page(out / f"{_file_name(use)}.html", f"Audit of {use}", sections(trials[-1])))
             if not as_json:
@@ -140,12 +141,13 @@ class Plan:
         samples = trial.samples_of(windows)
         leaning = trial.bias(reward, samples, self.bars.add(f"{use}: bias"))
         held_out = _judge(reward, judge)
-        curve = trial.hacked(reward, held_out, self._pool(), self.bars.add(f"{use}: best of n"))
+        curve = trial.hacked(reward, held_out, self.pool, self.bars.add(f"{use}: best of n"))
         return trial.Trial(
             use, found, trial.adversaries(reward, samples), leaning, curve, held_out.spec.name
         )
 
-    def _pool(self) -> Any:
+    @cached_property
+    def pool(self) -> Any:
         """Candidates of the embedded model, made once and kept."""
         from sn_eval import models
         from sn_eval.audit.pool import build_pool
@@ -181,8 +183,7 @@ def _show(trial: "Trial", page: Path) -> None:
 
     words: dict[Any, Any] = {True: "met", False: "MISSED"}
     rows = [(*row[:-1], words.get(row[-1], row[-1])) for row in gate_rows(trial.validity.findings)]
-    judged = len(trial.validity.met) + len(trial.validity.missed)
-    show_table(f"Gates of {trial.name}", GATE_COLUMNS, rows, f"{len(trial.validity.met)} of {judged} gates met")
+    show_table(f"Gates of {trial.name}", GATE_COLUMNS, rows, trial.validity.words)
     for part in (trial.adversaries, trial.bias, trial.hacking):
         if part is not None:
             say(part.words)
@@ -191,10 +192,12 @@ def _show(trial: "Trial", page: Path) -> None:
 
 
 def _show_summary(trials: Sequence["Trial"]) -> None:
+    from sn_eval.audit.validity import SOURCES
+
     rows = []
     for trial in trials:
         found = trial.validity
-        for source in ("tabletop", "real"):
+        for source in SOURCES:
             met, missed = ([f.change for f in part if f.source == source] for part in (found.met, found.missed))
             rows.append((trial.name, source, len(met), ", ".join(missed) or "–", _open(found, source)))
     show_table("All rewards", ("reward", "windows of", "gates met", "missed", "not evaluable"), rows)
