@@ -29,6 +29,7 @@ from torch import Tensor, nn
 
 from rewards.base import UserError
 from rewards.registry import did_you_mean
+from rewards.remembering import remembered
 
 # Input pixels of one pass through a network; a batch of more is split. About 32 pictures of 64 x 64 fit a CPU's cache:
 # larger passes take longer a picture. A GPU wants many.
@@ -41,7 +42,8 @@ class Preprocessing:
 
     size: of the input, in pixels. fit: "shorter" resizes the shorter side to `size` and crops nothing, "square" brings
     both sides to `size`, "crop" takes the middle square of "shorter". Both sides end as multiples of `multiple`.
-    Resizing is bicubic, antialiased when it shrinks. mean, std: of the network's input.
+    resize: how; antialias: whether a shrunk picture is smoothed first. eight_bit: whether the resized picture is
+    rounded to 8 bits, as where whole numbers are resized. mean, std: of the network's input.
     """
 
     size: int
@@ -49,13 +51,17 @@ class Preprocessing:
     std: tuple[float, ...]
     fit: Literal["shorter", "square", "crop"] = "shorter"
     multiple: int = 1
+    resize: Literal["bicubic", "bilinear"] = "bicubic"
+    antialias: bool = True
+    eight_bit: bool = False
 
     def __call__(self, images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 3 h2 w2"]:
         """The network's input."""
         h, w = images.shape[-2:]
         size = self.resized(h, w)
         if size != [h, w]:
-            images = F.interpolate(images, size, mode="bicubic", antialias=True, align_corners=False).clamp(0, 1)
+            images = F.interpolate(images, size, mode=self.resize, antialias=self.antialias, align_corners=False)
+            images = (images.clamp(0, 1) * 255).round() / 255 if self.eight_bit else images.clamp(0, 1)
         if self.fit == "crop":
             top, left = ((side - self.size) // 2 for side in size)
             images = images[..., top : top + self.size, left : left + self.size]
@@ -134,7 +140,13 @@ class Encoder:
 
     def __call__(self, images: Float[Tensor, "*n 3 h w"]) -> Float[Tensor, "*n d"]:
         """Features of RGB pictures in 0..1; leading dimensions are kept, batches of more than PIXELS are split."""
-        features = self._run(self.network, images)
+        memory = remembered()
+        if memory is None:
+            features = self._run(self.network, images)
+        else:
+            flat = images if images.ndim == 4 else images.reshape(-1, *images.shape[-3:])
+            known_by = (self.name, self.sha256, self.prepare)
+            features = memory.features(known_by, flat, lambda some: self._run(self.network, some))
         return features.view(*images.shape[:-3], -1)
 
     def patches(self, images: Float[Tensor, "*n 3 h w"]) -> Float[Tensor, "*n d gh gw"]:

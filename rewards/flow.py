@@ -55,15 +55,17 @@ def warp(pictures: Float[Tensor, "n c h w"], motion: Float[Tensor, "n 2 h w"]) -
 def aligned(
     source: Float[Tensor, "n h w"], target: Float[Tensor, "n h w"]
 ) -> tuple[Float[Tensor, "n 2 h w"], Bool[Tensor, "n h w"]]:
-    """The flow from `source` to `target`, and where it can be trusted.
-
-    Trusted: going there and back ends at the start, within SLACK plus SHARE of the way, and inside of the picture.
-    """
+    """The flow from `source` to `target`, and where it can be trusted (see `trusted`)."""
     there, back = flow(source, target), flow(target, source)
-    h, w = source.shape[-2:]
+    return there, trusted(there, back)
+
+
+def trusted(there: Float[Tensor, "n 2 h w"], back: Float[Tensor, "n 2 h w"]) -> Bool[Tensor, "n h w"]:
+    """Where going there and back ends at the start, within SLACK plus SHARE of the way, and inside of the picture."""
+    h, w = there.shape[-2:]
     y, x = torch.meshgrid(torch.arange(h), torch.arange(w), indexing="ij")
     end = torch.stack([x, y]).to(there) + there
     inside = (end >= -0.5).all(1) & (end[:, 0] <= w - 0.5) & (end[:, 1] <= h - 0.5)
     return_ = warp(back, there)
     gap = (there + return_).norm(dim=1)
-    return there, inside & (gap <= SLACK + SHARE * (there.norm(dim=1) + return_.norm(dim=1)))
+    return inside & (gap <= SLACK + SHARE * (there.norm(dim=1) + return_.norm(dim=1)))

@@ -1,0 +1,103 @@
+"""What an evaluation of videos found: what was measured, each video's values and curves, what failed; read and written.
+
+`evaluation.json` holds all of it; tidy tables and pages are made from it. Nothing here needs torch.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, ValidationError
+
+from sn_eval.results.files import ResultsError, write_whole
+from sn_eval.results.record import Frozen, Score
+
+FILE_NAME = "evaluation.json"
+SCHEMA = 1
+
+Mode = Literal["fixed", "reference"]
+
+
+class Measure(Frozen):
+    """One measurement, as it was configured: a column of the table.
+
+    key: its name with its encoder, "subject_consistency[imagenet-lite0]". low, high: what it can return. families:
+    what it measures with. encoder_sha256: of the weights behind it.
+    """
+
+    key: str
+    name: str
+    mode: Mode
+    higher_is_better: bool
+    low: float
+    high: float
+    families: tuple[str, ...]
+    encoder: str | None = None
+    encoder_sha256: str | None = None
+    version: int = 1
+    about: str = ""
+
+
+class VideoResult(Frozen):
+    """One video: None where a measure does not score it (`notes` says why).
+
+    values, parts, curves: by measure key; a curve has one number a frame. total: the suite's own total, None where the
+    suite has none or nothing could be ranked.
+    """
+
+    video: str
+    path: str
+    prompt: str = ""
+    frames: int
+    fps: float
+    width: int
+    height: int
+    values: Mapping[str, Score]
+    parts: Mapping[str, Mapping[str, Score]] = Field(default_factory=dict)
+    curves: Mapping[str, tuple[Score, ...]] = Field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    total: Score = None
+
+
+class Evaluation(Frozen):
+    """All videos of one call. failed: path → why, in one line. notes: what a reader of the table must know."""
+
+    schema_version: int = SCHEMA
+    suite: str
+    mode: Mode
+    measures: tuple[Measure, ...]
+    videos: tuple[VideoResult, ...]
+    failed: Mapping[str, str] = Field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def measure(self, key: str) -> Measure:
+        """The measure of this key; ResultsError names the known ones."""
+        for found in self.measures:
+            if found.key == key:
+                return found
+        raise ResultsError(f"no measure {key!r} here. Known: {', '.join(m.key for m in self.measures)}")
+
+    def mean(self, key: str) -> float | None:
+        """Mean over the videos that it scored; None where it scored none."""
+        known = [value for video in self.videos if (value := video.values.get(key)) is not None]
+        return sum(known) / len(known) if known else None
+
+    def save(self, path: Path) -> Path:
+        """Write it, whole or not at all."""
+        write_whole(path, json.dumps(self.model_dump(mode="json"), ensure_ascii=False, allow_nan=False) + "\n")
+        return path
+
+    @classmethod
+    def load(cls, path: Path) -> "Evaluation":
+        """Read what `save` wrote; ResultsError, in one line, for anything else."""
+        try:
+            return cls.model_validate_json(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError) as error:
+            raise ResultsError(f"cannot read {path}: {error}. Name an {FILE_NAME} of sn-eval evaluate") from error
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            where = ".".join(map(str, first["loc"]))
+            raise ResultsError(
+                f"{path} is no {FILE_NAME}: {where} {first['msg']}. Make it anew with sn-eval evaluate"
+            ) from error
