@@ -9,13 +9,13 @@ from rewards.base import Reward
 from sn_eval.audit.adversaries import AdversaryTable, adversary_table
 from sn_eval.audit.bias import Dependence, Groups, bias_words, by_group, covariates, partial_spearman, varied
 from sn_eval.audit.hacking import Hacking, hacking_curve
-from sn_eval.audit.page import Block, Chart, Clips, Pair, Section, Table, Words
 from sn_eval.audit.pool import Pool
 from sn_eval.audit.real_clips import real_windows
 from sn_eval.audit.sample import Sample, score
 from sn_eval.audit.validity import MONOTONE, NUISANCE, WINS, Finding, Validity
 from sn_eval.audit.windows import Window, event_windows, tabletop_windows
 from sn_eval.interfaces import Progress
+from sn_eval.page import Block, Chart, Clips, Pair, Section, Table, Words
 from sn_eval.present.charts import curves
 
 EVENTS = ("event_removed", "event_added", "late", "swapped_order")

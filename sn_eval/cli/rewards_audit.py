@@ -61,9 +61,9 @@ def audit(
     Example: sn-eval rewards audit my_reward.py:my_reward --falls vanish,swap --holds exposure
     """
     import rewards
-    from sn_eval.audit.page import write_page
     from sn_eval.audit.real_clips import missing_clips
     from sn_eval.audit.trial import sections
+    from sn_eval.page import write_page
 
     writable_folder(out)
     trials, pages = [], []

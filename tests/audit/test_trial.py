@@ -6,11 +6,11 @@ import torch
 import rewards
 from rewards.base import reward
 from sn_eval.audit import trial
-from sn_eval.audit.page import Clips, Table, write_page
 from sn_eval.audit.pool import Pool
 from sn_eval.audit.trial import Trial, gate_rows, samples_of, sections, windows_for
 from sn_eval.audit.validity import Finding, Validity, validity
 from sn_eval.audit.windows import tabletop_windows
+from sn_eval.page import Clips, Table, write_page
 from sn_eval.video import to_uint8
 
 

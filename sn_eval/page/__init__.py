@@ -1,4 +1,4 @@
-"""What an audit found, as one HTML file that can be mailed: tables, charts and videos are inside, nothing is fetched.
+"""What was found, as one HTML file that can be mailed: tables, charts and videos are inside, nothing is fetched.
 
 Every text is escaped, and the page forbids scripts and outside resources by its own policy.
 """

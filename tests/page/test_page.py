@@ -8,7 +8,7 @@ import pytest
 import rewarding
 import torch
 
-from sn_eval.audit.page import Chart, Clips, Pair, Section, Table, Words, write_page
+from sn_eval.page import Chart, Clips, Pair, Section, Table, Words, write_page
 from sn_eval.results.files import ResultsError
 from sn_eval.video import read_video, upscale
 
