@@ -39,7 +39,8 @@ class Clip:
     """What is known of a video before its first frame is seen.
 
     frames: how many there will be, None where the container does not say. reference: the picture it was made from.
-    metadata: what its author says of it ({"frames_per_chunk": 6, "minimum_motion": 0.0, "seed": 3}).
+    metadata: what its author says of it ({"frames_per_chunk": 6, "minimum_motion": 0.0, "seed": 3}). notes: what a
+    reader of its figures must know.
     """
 
     name: str = ""
@@ -48,6 +49,7 @@ class Clip:
     frames: int | None = None
     reference: Picture | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
