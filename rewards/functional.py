@@ -4,6 +4,8 @@ Sources stand in each docstring. Everything is batched over leading dimensions, 
 state.
 """
 
+import math
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int64, Shaped
@@ -294,3 +296,79 @@ def component_areas(
     areas[:, 0] = 0
     top = areas.topk(min(count, h * w), dim=1)
     return top.values, top.indices
+
+
+# --- drift ------------------------------------------------------------------------------------------------
+
+
+def start_and_end(
+    curve: Float[Tensor, "*n t"], share: float = 0.15
+) -> tuple[Float[Tensor, "*n"], Float[Tensor, "*n"]]:
+    """Means of a curve's first and of its last frames: `share` of them, at least one; NaN frames do not count.
+
+    Source: FramePack (arXiv:2504.12626), whose drift is the absolute difference of the two at 15 %.
+
+    >>> start_and_end(torch.tensor([1.0, 2.0, 4.0]))
+    (tensor(1.), tensor(4.))
+    """
+    count = max(1, math.floor(share * curve.shape[-1] + 0.5))
+    return curve[..., :count].nanmean(-1), curve[..., -count:].nanmean(-1)
+
+
+def slope(curve: Float[Tensor, "*n t"], fps: float = 1.0) -> Float[Tensor, "*n"]:
+    """Change a second of a curve of one number a frame, by least squares; NaN frames do not count.
+
+    NaN where fewer than two frames are known.
+
+    >>> slope(torch.tensor([1.0, torch.nan, 2.0]), fps=8.0).item()
+    4.0
+    """
+    known = ~curve.isnan()
+    time = (torch.arange(curve.shape[-1], device=curve.device) / fps).to(curve).expand_as(curve)
+    away = time - time.masked_fill(~known, torch.nan).nanmean(-1, keepdim=True)
+    rise = (away * (curve - curve.nanmean(-1, keepdim=True))).nansum(-1)
+    return rise / (away.square() * known).sum(-1)  # 0/0 is NaN
+
+
+def chunk_table(
+    curve: Float[Tensor, "t"], frames_per_chunk: int, fps: float = 1.0, start: int = 0
+) -> Float[Tensor, "chunks 3"]:
+    """Mean, standard deviation and slope a second of each chunk of a curve; NaN frames do not count.
+
+    start: frames of start context, which belong to no chunk. The last chunk may be shorter.
+
+    >>> chunk_table(torch.tensor([1.0, 3.0, 5.0, 5.0]), 2).tolist()
+    [[2.0, 1.0, 2.0], [5.0, 0.0, 0.0]]
+    """
+    rows = []
+    for chunk in curve[start:].split(frames_per_chunk) if len(curve) > start else ():
+        mean = chunk.nanmean()
+        rows.append(torch.stack([mean, (chunk - mean).square().nanmean().sqrt(), slope(chunk, fps)]))
+    return torch.stack(rows) if rows else curve.new_zeros(0, 3)
+
+
+def lag_cosines(features: Float[Tensor, "t d"], lag: int) -> Float[Tensor, "k"]:
+    """Cosines of features that stand `lag` frames apart, one for each later frame; empty where t is at most the lag.
+
+    >>> lag_cosines(torch.tensor([[1.0, 0.0], [0.0, 1.0], [2.0, 0.0]]), 2).tolist()
+    [1.0]
+    """
+    each = unit(features)
+    return (each[lag:] * each[: max(0, len(each) - lag)]).sum(-1).clamp(-1, 1)
+
+
+def mean_frequency(grey: Float[Tensor, "*n h w"], flat: float = 0.0) -> Float[Tensor, "*n"]:
+    """Root mean square spatial frequency of pictures, about, in radians a pixel: √(gradient energy / variance), 0..4.
+
+    What is added to a picture or multiplied with it leaves this as it is. NaN where the standard deviation is at most
+    `flat`. Source: gradient energy as a measure of focus, Krotkov, "Focusing" (IJCV 1, 1988); its ratio to the variance
+    is Hjorth's mobility (1970) in two dimensions, and by Parseval's theorem the mean square frequency.
+
+    >>> fine, coarse = torch.tensor([0.0, 1.0]).repeat(8), torch.tensor([0.0, 0.0, 1.0, 1.0]).repeat(4)
+    >>> [round(mean_frequency(row.expand(4, -1)).item(), 2) for row in (fine, coarse)]
+    [2.0, 1.37]
+    """
+    steps = (grey.diff(dim=-1), grey.diff(dim=-2))
+    energy = [x.square().sum((-2, -1)) / max(1, x.shape[-2] * x.shape[-1]) for x in steps]  # one pixel wide: none
+    variance = grey.flatten(-2).var(-1, correction=0)
+    return ((energy[0] + energy[1]) / variance).sqrt().masked_fill(variance.sqrt() <= flat, torch.nan)
