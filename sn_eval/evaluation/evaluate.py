@@ -20,9 +20,9 @@ from torch import Tensor
 from rewards.base import UserError
 from rewards.encoders import file_digest
 from rewards.remembering import remembering
+from sn_eval.evaluation.suite import Judge, Suite
 from sn_eval.metrics.base import Block, Clip, Measured, Tally, blocks
 from sn_eval.metrics.sources import Source, open_source
-from sn_eval.metrics.suite import Judge, Suite
 from sn_eval.results.evaluation import Evaluation, VideoResult
 from sn_eval.results.files import write_whole
 

@@ -15,8 +15,8 @@ from pydantic import Field, ValidationError, model_validator
 from rewards.base import Reward, UserError
 from rewards.registry import did_you_mean
 from sn_eval import metrics
+from sn_eval.evaluation.by_piece import ByPiece
 from sn_eval.metrics.base import Metric, described
-from sn_eval.metrics.by_piece import ByPiece
 from sn_eval.results.evaluation import Measure, Mode
 from sn_eval.results.record import Frozen
 
