@@ -43,10 +43,15 @@ class Member(Frozen):
 
 
 class SuiteSpec(Frozen):
-    """A suite as its YAML says it."""
+    """A suite as its YAML says it.
+
+    extends: another suite, whose metrics come first. mode: what `--mode` is when nobody says.
+    """
 
     name: str
     about: str
+    extends: str | None = None
+    mode: Mode = "fixed"
     metrics: tuple[Member, ...] = Field(min_length=1)
 
 
@@ -127,10 +132,19 @@ def read_suite(name: str) -> SuiteSpec:
         raise UserError(f"suite {path}: {where}: {first['msg']}. `sn-eval metrics list` shows what there is") from error
 
 
-def load_suite(name: str, mode: Mode = "fixed") -> Suite:
-    """A suite with its metrics made; UserError names the member that cannot be made, and why."""
+def load_suite(name: str, mode: Mode | None = None) -> Suite:
+    """A suite with its metrics made, in its own mode where none is given; UserError names a member that cannot be."""
     spec = read_suite(name)
-    return make_suite(spec.name, spec.about, mode, spec.metrics)
+    return make_suite(spec.name, spec.about, mode or spec.mode, members_of(spec))
+
+
+def members_of(spec: SuiteSpec) -> tuple[Member, ...]:
+    """The suite's members, behind those of the suite that it extends."""
+    if spec.extends is None:
+        return spec.metrics
+    if spec.extends == spec.name:
+        raise UserError(f"suite {spec.name!r} extends itself: name another, or leave extends out")
+    return (*members_of(read_suite(spec.extends)), *spec.metrics)
 
 
 def make_suite(name: str, about: str, mode: Mode, members: tuple[Member, ...]) -> Suite:
