@@ -5,6 +5,7 @@ state.
 """
 
 import math
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -372,3 +373,74 @@ def mean_frequency(grey: Float[Tensor, "*n h w"], flat: float = 0.0) -> Float[Te
     energy = [x.square().sum((-2, -1)) / max(1, x.shape[-2] * x.shape[-1]) for x in steps]  # one pixel wide: none
     variance = grey.flatten(-2).var(-1, correction=0)
     return ((energy[0] + energy[1]) / variance).sqrt().masked_fill(variance.sqrt() <= flat, torch.nan)
+
+
+# --- motion -------------------------------------------------------------------------------------------------
+
+
+def fastest(motion: Float[Tensor, "*n 2 h w"], share: float = 0.05) -> Float[Tensor, "*n"]:
+    """Mean length of the int(share·h·w) longest flow vectors (of one at least), in pixels.
+
+    Source: VBench's dynamic degree (arXiv:2311.17982), in the form of its public tool.
+
+    >>> motion = torch.zeros(2, 5, 8)
+    >>> motion[:, 0, :2] = torch.tensor([[3.0, 6.0], [4.0, 8.0]])
+    >>> fastest(motion).item()
+    7.5
+    """
+    h, w = motion.shape[-2:]
+    lengths = torch.hypot(*motion.unbind(-3)).flatten(-2)
+    return lengths.topk(max(1, int(h * w * share)), dim=-1).values.mean(-1)
+
+
+def moving_speed(side: int) -> float:
+    """VBench's dynamic degree: pixels a pair must move by at least, in pictures of this shorter side.
+
+    >>> moving_speed(256)
+    6.0
+    """
+    return 6.0 * side / 256
+
+
+def pairs_needed(frames: int) -> int:
+    """VBench's dynamic degree: how many pairs of that many frames must move, round(4·frames/16); none for two.
+
+    >>> [pairs_needed(frames) for frames in (2, 4, 10, 16)]
+    [0, 1, 2, 4]
+    """
+    return round(4 * (frames / 16))
+
+
+def moves(speeds: Sequence[float], threshold: float, needed: int) -> bool:
+    """VBench's dynamic degree: do at least so many pairs move by more than `threshold`? Never without any pair.
+
+    Source: VBench (arXiv:2311.17982), in the form of its public tool, where the answer is given pair by pair: if none
+    is needed, the first pair decides for it, still or not.
+
+    >>> moves([1.0, 3.0], 2.0, 1), moves([1.0, 2.0], 2.0, 1), moves([0.0], 2.0, 0), moves([], 2.0, 0)
+    (True, False, True, False)
+    """
+    return len(speeds) > 0 and sum(speed > threshold for speed in speeds) >= needed
+
+
+def unlike(
+    earlier: Float[Tensor, "n 3 h w"], later: Float[Tensor, "n 3 h w"], noise: float = 0.02
+) -> Bool[Tensor, "n h w"]:
+    """Where a picture (RGB 0..1) changed at the same place, by more than noise and than a change of the light.
+
+    The earlier one is brought to the later one's light first (a gain for each colour). What was over-exposed may have
+    been any brighter, so there only darker than expected is a change.
+
+    >>> earlier = torch.full((1, 3, 1, 4), 0.5)
+    >>> later = 0.8 * earlier
+    >>> later[..., 0] = 0.6
+    >>> unlike(earlier, later).tolist()
+    [[[True, False, False, False]]]
+    """
+    step = max(1, min(earlier.shape[-2:]) // 64)  # the light is known from fewer pixels
+    before, after = (x[..., ::step, ::step].flatten(2) for x in (earlier, later))
+    gain = log_gain(after, before, torch.ones_like(before, dtype=torch.bool)).exp()
+    expected = (earlier * gain[..., None, None]).clamp(0, 1)
+    more = later - expected
+    over = earlier >= 0.98
+    return ((more < -noise) | ((more > noise) & ~over)).any(1)
