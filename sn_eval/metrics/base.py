@@ -112,7 +112,7 @@ class Block:
         return len(self.frames)
 
 
-def blocks(frames: Iterable[Float[Tensor, "t 3 h w"]]) -> Iterator[Block]:
+def blocks(frames: Iterable[Float[Tensor, "_t 3 h w"]]) -> Iterator[Block]:
     """Blocks of a stream of frames, each with the last frame of the one before."""
     before = None
     for some in frames:
@@ -147,7 +147,7 @@ class Metric(BaseReward):
         """Name and encoder: "subject_consistency[imagenet-lite0]"."""
         return key_of(self.spec)
 
-    def measure(self, frames: Iterable[Float[Tensor, "t 3 h w"]], clip: Clip | None = None) -> Measured:
+    def measure(self, frames: Iterable[Float[Tensor, "_t 3 h w"]], clip: Clip | None = None) -> Measured:
         """Measure one video, given as a stream of frames (RGB 0..1)."""
         tally = self.start(clip or Clip())
         with torch.no_grad():
