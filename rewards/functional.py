@@ -325,7 +325,7 @@ def slope(curve: Float[Tensor, "*n t"], fps: float = 1.0) -> Float[Tensor, "*n"]
     4.0
     """
     known = ~curve.isnan()
-    time = (torch.arange(curve.shape[-1], device=curve.device) / fps).to(curve).expand_as(curve)
+    time = (torch.arange(curve.shape[-1], dtype=curve.dtype, device=curve.device) / fps).expand_as(curve)
     away = time - time.masked_fill(~known, torch.nan).nanmean(-1, keepdim=True)
     rise = (away * (curve - curve.nanmean(-1, keepdim=True))).nansum(-1)
     return rise / (away.square() * known).sum(-1)  # 0/0 is NaN
