@@ -78,6 +78,17 @@ class Evaluation(Frozen):
                 return found
         raise ResultsError(f"no measure {key!r} here. Known: {', '.join(m.key for m in self.measures)}")
 
+    def by_name(self) -> dict[str, VideoResult]:
+        """The videos by name; ResultsError where two have the same, since a name then says nothing."""
+        found: dict[str, VideoResult] = {}
+        for video in self.videos:
+            first = found.setdefault(video.video, video)
+            if first is not video:
+                raise ResultsError(
+                    f"{video.video!r} is the name of {first.path} and of {video.path}: evaluate them under two names"
+                )
+        return found
+
     def mean(self, key: str) -> float | None:
         """Mean over the videos that it scored; None where it scored none."""
         known = [value for video in self.videos if (value := video.values.get(key)) is not None]
