@@ -42,8 +42,9 @@ class Preprocessing:
 
     size: of the input, in pixels. fit: "shorter" resizes the shorter side to `size` and crops nothing, "square" brings
     both sides to `size`, "crop" takes the middle square of "shorter". Both sides end as multiples of `multiple`.
-    resize: how; antialias: whether a shrunk picture is smoothed first. eight_bit: whether the resized picture is
-    rounded to 8 bits, as where whole numbers are resized. mean, std: of the network's input.
+    resize: how; antialias: whether a shrunk picture is smoothed first. torchvision: pixel for pixel what torchvision's
+    Resize and CenterCrop make of a tensor in 0..255, "8-bit" (whole numbers) or "float" (overshoot is kept); its longer
+    side is cut off to whole pixels, whatever `multiple` says. mean, std: of the network's input.
     """
 
     size: int
@@ -53,20 +54,40 @@ class Preprocessing:
     multiple: int = 1
     resize: Literal["bicubic", "bilinear"] = "bicubic"
     antialias: bool = True
-    eight_bit: bool = False
+    torchvision: Literal["8-bit", "float"] | None = None
 
     def __call__(self, images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 3 h2 w2"]:
         """The network's input."""
         h, w = images.shape[-2:]
         size = self.resized(h, w)
-        if size != [h, w]:
-            images = F.interpolate(images, size, mode=self.resize, antialias=self.antialias, align_corners=False)
-            images = (images.clamp(0, 1) * 255).round() / 255 if self.eight_bit else images.clamp(0, 1)
+        if self.torchvision:
+            images = self._torchvisions(images, size)
+        elif size != [h, w]:
+            images = self._interpolated(images, size).clamp(0, 1)
         if self.fit == "crop":
-            top, left = ((side - self.size) // 2 for side in size)
+            top, left = (self._margin(side) for side in size)
             images = images[..., top : top + self.size, left : left + self.size]
         mean, std = (images.new_tensor(x).view(3, 1, 1) for x in (self.mean, self.std))
         return (images - mean) / std
+
+    def _interpolated(self, images: Float[Tensor, "n 3 h w"], size: list[int]) -> Float[Tensor, "n 3 h2 w2"]:
+        return F.interpolate(images, size, mode=self.resize, antialias=self.antialias, align_corners=False)
+
+    def _torchvisions(self, images: Float[Tensor, "n 3 h w"], size: list[int]) -> Float[Tensor, "n 3 h2 w2"]:
+        """Resized on the scale of 0..255: where it rounds, halves must fall as they do there."""
+        scaled = images * 255
+        if self.torchvision == "8-bit":
+            scaled = scaled.round()
+        if list(images.shape[-2:]) != size:
+            scaled = self._interpolated(scaled, size)
+            if self.torchvision == "8-bit":
+                scaled = scaled.clamp(0, 255).round()
+        return scaled / 255
+
+    def _margin(self, side: int) -> int:
+        """Pixels before the crop. Torchvision rounds a half to the even number."""
+        spare = side - self.size
+        return round(spare / 2) if self.torchvision else spare // 2
 
     def resized(self, h: int, w: int) -> list[int]:
         """Height and width after resizing.
@@ -76,6 +97,9 @@ class Preprocessing:
         """
         if self.fit == "square":
             return [self.size, self.size]
+        if self.torchvision:
+            short, long = min(h, w), max(h, w)
+            return [self.size if side == short else int(self.size * long / short) for side in (h, w)]
         scaled = (side * self.size / min(h, w) / self.multiple for side in (h, w))
         return [max(1, round(side)) * self.multiple for side in scaled]
 
@@ -145,9 +169,9 @@ class Encoder:
             features = self._run(self.network, images)
         else:
             flat = images if images.ndim == 4 else images.reshape(-1, *images.shape[-3:])
-            known_by = (self.name, self.sha256, self.prepare)
+            known_by = (self.name, self.sha256, self.prepare, self.dtype)
             features = memory.features(known_by, flat, lambda some: self._run(self.network, some))
-        return features.view(*images.shape[:-3], -1)
+        return features.view(*images.shape[:-3], features.shape[-1])
 
     def patches(self, images: Float[Tensor, "*n 3 h w"]) -> Float[Tensor, "*n d gh gw"]:
         """Features of places, on a grid over the (resized) picture, for dense matching by cosine."""

@@ -32,31 +32,51 @@ class Memory:
         encode: Callable[[Float[Tensor, "k 3 h w"]], Float[Tensor, "k d"]],
     ) -> Float[Tensor, "n d"]:
         """The features of all pictures; only those not seen before are encoded, each once."""
-        kept = self._kept.setdefault(of, OrderedDict())
+        if not len(images):
+            return encode(images)
+        kept = self._kept.setdefault((of, images.device), OrderedDict())
         digests = self._digest(images)
         known = {digest: kept[digest] for digest in digests if digest in kept}
         fresh = {digest: i for i, digest in enumerate(digests) if digest not in known}
-        if len(fresh) == len(digests):
-            known = dict(zip(digests, encode(images), strict=True))
-        elif fresh:
-            known |= zip(fresh, encode(images[list(fresh.values())]), strict=True)
-        for digest, features in known.items():
-            kept[digest] = features
+        if fresh:
+            some = images if len(fresh) == len(digests) else images[list(fresh.values())]
+            known |= zip(fresh, encode(some), strict=True)
+        for digest in known:
+            kept[digest] = known[digest].clone() if digest in fresh else known[digest]  # a row alone, not its batch
             kept.move_to_end(digest)
         while len(kept) > self.pictures:
             kept.popitem(last=False)
         return torch.stack([known[digest] for digest in digests])
 
+    def forget(self) -> None:
+        """Keep nothing any more."""
+        self._kept.clear()
+        self._digests.clear()
+
     def _digest(self, images: Float[Tensor, "n 3 h w"]) -> list[int]:
-        """A number for each picture; the same tensor is read once."""
-        held = self._digests.get(id(images))
-        if held is not None and held[0]() is images and held[1] == images._version:
+        """A number for each picture. The same tensor is read once, where a change to it would be noticed."""
+        key, version = id(images), _version(images)
+        held = self._digests.get(key)
+        if held is not None and held[0]() is images and held[1] == version:
             return held[2]
-        shape = tuple(images.shape[1:])
-        found = [hash((shape, picture.tobytes())) for picture in images.detach().cpu().numpy()]
-        forget = id(images)
-        self._digests[forget] = (weakref.ref(images, lambda _: self._digests.pop(forget, None)), images._version, found)
+        found = [_number(picture) for picture in images.detach().cpu()]
+        if version is not None:
+            digests = self._digests
+            self._digests[key] = (weakref.ref(images, lambda _: digests.pop(key, None)), version, found)
         return found
+
+
+def _version(images: Tensor) -> int | None:
+    """Counts in-place changes; None where torch does not see all of them: memory of numpy's, inference mode."""
+    if images.is_inference() or (images.device.type == "cpu" and not images.untyped_storage().resizable()):
+        return None
+    return images._version
+
+
+def _number(picture: Float[Tensor, "3 h w"]) -> int:
+    """The picture's own number, by size, type and every bit."""
+    bits = picture.contiguous().view(-1).view(torch.uint8).numpy()
+    return hash((tuple(picture.shape), picture.dtype, bits.tobytes()))
 
 
 _memory: ContextVar[Memory | None] = ContextVar("memory", default=None)
@@ -66,11 +86,16 @@ _memory: ContextVar[Memory | None] = ContextVar("memory", default=None)
 def remembering(pictures: int = PICTURES) -> Iterator[Memory]:
     """Inside, encoders share features: of the last `pictures` pictures each. An outer block's memory is used on."""
     outer = _memory.get()
-    token = _memory.set(outer or Memory(pictures))
+    if outer is not None:
+        yield outer
+        return
+    memory = Memory(pictures)
+    token = _memory.set(memory)
     try:
-        yield _memory.get() or Memory(pictures)
+        yield memory
     finally:
         _memory.reset(token)
+        memory.forget()
 
 
 def remembered() -> Memory | None:

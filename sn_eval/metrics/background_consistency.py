@@ -14,7 +14,7 @@ class BackgroundConsistency(FeatureMetric):
     """Mean over frames of how like the first frame and the one before they are, by features of how it looks; 0..1.
 
     encoder: "open_clip:ViT-B-32/openai" gives VBench's own; the default sees colour, texture and sharpness rather than
-    where things stand. mode "reference" also resizes as VBench does (bicubic, no antialias, 8 bits). A frozen video
+    where things stand. mode "reference" also resizes as VBench does (bicubic, no antialias). A frozen video
     scores 1: read it beside dynamic_degree. NaN for a single frame.
     """
 

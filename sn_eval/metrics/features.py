@@ -1,11 +1,12 @@
-"""What metrics on features of an image encoder share: the encoder, and consistency along a stream."""
+"""What metrics on features of an image encoder share: the encoder, and how features change along a stream."""
 
 import math
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
 from dataclasses import replace
-from typing import Literal
+from typing import Any, Literal
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
@@ -14,24 +15,19 @@ from rewards.functional import anchor_consistency
 from sn_eval.metrics.base import Block, Measured, Metric, MetricSpec, check_mode, mean_of
 from sn_eval.results.evaluation import Mode
 
+Resize = Literal["bilinear", "bicubic"]
+TWO_FRAMES = "needs two frames"
+
 
 class FeatureMetric(Metric):
     """A metric on the pooled features of one image encoder.
 
-    published_resize: how the published tool resizes for its encoder; used in mode "reference".
+    published_resize: how the published tool resizes for its encoder; used in mode "reference". declared: further
+    fields of MetricSpec.
     """
 
     def __init__(
-        self,
-        name: str,
-        encoder: str,
-        mode: Mode,
-        *,
-        published_resize: Literal["bilinear", "bicubic"] | None = None,
-        higher_is_better: bool = True,
-        falls_under: Sequence[str] = (),
-        holds_under: Sequence[str] = (),
-        needs: Sequence[str] = (),
+        self, name: str, encoder: str, mode: Mode, *, published_resize: Resize | None = None, **declared: Any
     ) -> None:
         check_mode(name, mode)
         made = create_encoder(encoder)
@@ -40,28 +36,46 @@ class FeatureMetric(Metric):
         self.encoder = made
         self.spec = MetricSpec(
             name, (f"encoder:{made.kind}",), encoder=made.name, encoder_sha256=made.sha256, cost="small network",
-            falls_under=tuple(falls_under), holds_under=tuple(holds_under), needs=tuple(needs), mode=mode,
-            higher_is_better=higher_is_better,
+            mode=mode, **declared,
         )  # fmt: skip
 
 
-def as_published(encoder: Encoder, resize: Literal["bilinear", "bicubic"]) -> Encoder:
-    """The encoder with pictures resized as VBench's tool does: on 8-bit pictures, without antialias."""
-    return replace(encoder, prepare=replace(encoder.prepare, resize=resize, antialias=False, eight_bit=True))
+def as_published(encoder: Encoder, resize: Resize, numbers: Literal["float", "8-bit"] = "float") -> Encoder:
+    """The encoder with pictures resized as VBench's public tool does: by torchvision, without antialias.
+
+    numbers: of the tensors that it resizes. Where it reads a whole video they are floats of 0..255; where it picks
+    eight frames of one, 8-bit numbers.
+    """
+    return replace(encoder, prepare=replace(encoder.prepare, resize=resize, antialias=False, torchvision=numbers))
 
 
-class Consistency:
-    """½[cos+(first, t) + cos+(t−1, t)] of each frame but the first; the value is their mean."""
+class Followed(ABC):
+    """A tally on the features of a video's frames, in order."""
 
     def __init__(self, encoder: Encoder) -> None:
         self.encoder = encoder
-        self.first: Float[Tensor, "1 d"] | None = None
-        self.last: Float[Tensor, "1 d"] | None = None
-        self.curve: list[float] = []
 
     def add(self, block: Block) -> None:
         """Encode the new frames."""
         self.follow(self.encoder(block.frames))
+
+    @abstractmethod
+    def follow(self, features: Float[Tensor, "t d"]) -> None:
+        """Go on with the features of further frames."""
+
+    @abstractmethod
+    def result(self) -> Measured:
+        """What was measured so far."""
+
+
+class Consistency(Followed):
+    """½[cos+(first, t) + cos+(t−1, t)] of each frame but the first; the value is their mean."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        super().__init__(encoder)
+        self.first: Float[Tensor, "1 d"] | None = None
+        self.last: Float[Tensor, "1 d"] | None = None
+        self.curve: list[float] = []
 
     def follow(self, features: Float[Tensor, "t d"]) -> None:
         """Go on with the features of further frames."""
@@ -76,4 +90,28 @@ class Consistency:
     def result(self) -> Measured:
         """The mean over all frames but the first."""
         value = mean_of(self.curve)
-        return Measured(value, self.curve, note="" if value == value else "needs two frames")
+        return Measured(value, self.curve, note="" if value == value else TWO_FRAMES)
+
+
+class Steps(Followed):
+    """Cosine of each frame and the one before it, −1..1; the value is their mean."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        super().__init__(encoder)
+        self.last: Float[Tensor, "1 d"] | None = None
+        self.curve: list[float] = []
+
+    def follow(self, features: Float[Tensor, "t d"]) -> None:
+        """Go on with the features of further frames."""
+        if self.last is None:
+            self.curve.append(math.nan)
+            seen = features
+        else:
+            seen = torch.cat([self.last, features])
+        self.curve += F.cosine_similarity(seen[:-1], seen[1:]).clamp(-1, 1).tolist()
+        self.last = features[-1:]
+
+    def result(self) -> Measured:
+        """The mean over all frames but the first."""
+        value = mean_of(self.curve)
+        return Measured(value, self.curve, note="" if value == value else TWO_FRAMES)

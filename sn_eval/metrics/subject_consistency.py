@@ -14,7 +14,7 @@ class SubjectConsistency(FeatureMetric):
     """Mean over frames of how like the first frame and the one before they are, by features of what is shown; 0..1.
 
     encoder: "dino:facebook/dino-vitb16" gives VBench's own. mode "reference" also resizes as VBench does (bilinear,
-    no antialias, 8 bits). A frozen video scores 1: read it beside dynamic_degree. NaN for a single frame.
+    no antialias). A frozen video scores 1: read it beside dynamic_degree. NaN for a single frame.
     """
 
     def __init__(self, encoder: str = "imagenet-lite0", mode: Mode = "fixed") -> None:
