@@ -60,6 +60,21 @@ def test_pictures_of_a_few_pixels_have_no_flow():
     assert torch.equal(flow(small, small.roll(2, -1)), torch.zeros(1, 2, 11, 40))
 
 
+@pytest.mark.parametrize("size", [(12, 256), (20, 128), (31, 200), (256, 15), (12, 12), (40, 40)])
+def test_long_narrow_pictures_have_flow_too(size):
+    wide = texture(size[0], size[1] + 2)
+    found = flow(wide[..., 2:], wide[..., :-2])[0, 0]
+    assert found.isfinite().all()
+    assert found.median() == pytest.approx(2, abs=0.3)
+
+
+def test_what_was_measured_before_does_not_matter():
+    first = flow(HERE, moved(3, 0))
+    small = texture(40, 64)
+    flow(small, small.roll(1, -1))
+    assert torch.equal(flow(HERE, moved(3, 0)), first)
+
+
 def test_warping_by_the_flow_brings_a_picture_back():
     there = moved(5, -3)
     motion = flow(HERE, there)
