@@ -12,8 +12,8 @@ class ResultsError(ValueError):
     """
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write `text` (UTF-8) so that a reader, or a crash at any moment, finds the old file or all of the new.
+def write_whole(path: Path, text: str | bytes) -> None:
+    """Write `text` (as UTF-8, or bytes as they are) so that a reader, or a crash at any moment, finds old or new whole.
 
     Raises ResultsError when the folder cannot be written or the disk is full; the old file then stays.
     """
@@ -23,8 +23,8 @@ def write_whole(path: Path, text: str) -> None:
     except OSError as error:
         raise cannot_write(path, error) from error
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
+        with os.fdopen(handle, "wb") as file:
+            file.write(text.encode("utf-8") if isinstance(text, str) else text)
             file.flush()
             os.fsync(file.fileno())
         os.chmod(name, 0o644)  # mkstemp's 0600 would hide the file from a shared dashboard
