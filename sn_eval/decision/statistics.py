@@ -8,7 +8,7 @@ sign flips of the prompts' differences (Fisher's randomisation test).
 import math
 import warnings
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -142,6 +142,23 @@ def sign_flip_p(values: np.ndarray, *, resamples: int = 10_000, seed: int = 0) -
     slack = 1e-12 * np.abs(values).sum()  # equal sums in another order must count as equal
     reached = int((np.abs(signs @ values) >= observed - slack).sum())
     return (reached + extra) / (len(signs) + extra)
+
+
+def holm(ps: Sequence[float | None]) -> list[float | None]:
+    """p values corrected for their number (Holm, Scandinavian J. of Statistics 1979, section 3); None stays None.
+
+    The k-th smallest of n counts n − k + 1 times, and none counts less than a smaller one.
+
+    >>> [round(p, 3) for p in holm([0.01, 0.04, 0.03])], holm([None, 0.5])
+    ([0.03, 0.06, 0.06], [None, 0.5])
+    """
+    known = sorted((p, place) for place, p in enumerate(ps) if p is not None)
+    corrected: list[float | None] = [None] * len(ps)
+    largest = 0.0
+    for rank, (p, place) in enumerate(known):
+        largest = max(largest, min(1.0, (len(known) - rank) * p))
+        corrected[place] = largest
+    return corrected
 
 
 def _bootstrap(values: np.ndarray, confidence: float, resamples: int, seed: int) -> tuple[float, float]:

@@ -142,6 +142,7 @@ def compare(suite: Suite, records: Sequence[Record], players: Cast) -> Compariso
     verdicts = []
     for component, judge in zip(suite.judges, players.judges, strict=True):
         name, shared = judge_name(component, judge), bool(same_family(players.reward, judge))
+        higher = getattr(judge.spec, "higher_is_better", True)
         scores = {use: {(r.prompt, r.seed): r.scores.get(name) for r in rows} for use, rows in by_method.items()}
         for method in suite.methods:
             known = [v for v in scores[method.use].values() if v is not None]
@@ -150,7 +151,7 @@ def compare(suite: Suite, records: Sequence[Record], players: Cast) -> Compariso
             for other in others:
                 difference = None
                 if other != method.use:
-                    difference = paired_difference(scores[method.use], scores[other])
+                    difference = paired_difference(scores[method.use], scores[other], higher_is_better=higher)
                 verdicts.append(Judged(name, method.use, mean, other, difference, shared))
     cost = {use: _cost(rows) for use, rows in by_method.items()}
     correlations = {use: found for use, rows in by_method.items() if (found := _correlations(rows))}

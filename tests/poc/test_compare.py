@@ -1,11 +1,13 @@
 import csv
 import json
+from dataclasses import fields
 
 import numpy as np
 import pytest
 import yaml
 
 from rewards.base import UserError
+from sn_eval.metrics.base import MetricSpec
 from sn_eval.poc import compare as comparing
 from sn_eval.poc.compare import run_suite
 from sn_eval.poc.spec import Suite, load_suite
@@ -57,6 +59,22 @@ def test_headline_numbers_are_what_the_raw_records_say(tmp_path, suite):
     assert set(verdict.difference.losing) == {p for p, d in zip(suite.prompts, by_prompt, strict=True) if d < 0}
     assert verdict.mean == pytest.approx(np.mean([v for k, v in score.items() if k[0] == "best_of_n"]))
     assert found.cost["best_of_n"]["nfe"] == np.mean([r.cost.nfe.value for r in records if r.method.use == "best_of_n"])
+
+
+def test_where_lower_is_better_the_method_loses_where_its_score_is_higher(tmp_path, suite):
+    run_suite(suite, tmp_path / "run")
+    records, players = list(RunStore(tmp_path / "run").records()), comparing.cast(suite)
+    judge = players.judges[0]
+    turned = MetricSpec(**{f.name: getattr(judge.spec, f.name) for f in fields(judge.spec)}, higher_is_better=False)
+    up = comparing.compare(suite, records, players)
+    judge.spec = turned
+    down = comparing.compare(suite, records, players)
+    for one, two in zip(up.verdicts, down.verdicts, strict=True):
+        if one.difference is not None:
+            assert one.difference.mean == two.difference.mean
+            differing = {prompt for prompt, value in one.difference.per_prompt.items() if value}
+            assert set(one.difference.losing) ^ set(two.difference.losing) == differing
+            assert not set(one.difference.losing) & set(two.difference.losing)
 
 
 def test_methods_spend_the_same_and_never_more(tmp_path, suite):
