@@ -2,7 +2,7 @@
 
 The scene's colours are known, so no learning is needed: the wall tells the light, and every pixel, relieved of that
 light, belongs to the material whose chromaticity is nearest. Works on rendered, decoded and generated frames alike;
-`sn-eval tabletop check` reports the meters' own error against the renderer.
+`sn_eval.tabletop.meter_error` reports the meters' own error against the renderer.
 """
 
 from collections.abc import Sequence
@@ -18,6 +18,7 @@ from sn_eval.tabletop.scene import LANES, SIZE, Scene
 
 # chromaticity farther than this from every material is nothing known (mixtures at edges, artefacts)
 REACH = 0.22
+DARK = 0.04  # a pixel no brighter than this has no colour to go by
 LEAST_PIXELS = 8  # fewer pixels of a material are noise
 WOOD, NEUTRAL = (0.55, 0.36, 0.20), (1.0, 1.0, 1.0)
 PUDDLE_ABOVE, PUDDLE_BELOW = 3.0, 6.0  # rows around the glass's base line where wine is spilled wine
@@ -72,7 +73,7 @@ def measure(frames: Float[Tensor, "t 3 h w"], scene: Scene) -> Measured:
     materials = torch.tensor([*colours, world.WALLS[scene.wall], table, NEUTRAL]).to(frames)
     relieved = frames / tint[:, :, None, None].clamp(min=1e-3)
     apart = (_chromaticity(relieved, 1).unsqueeze(1) - _chromaticity(materials, 1)[None, :, :, None, None]).norm(dim=2)
-    bright = frames.amax(1) > 0.04
+    bright = frames.amax(1) > DARK
     owner = apart.argmin(1)
     masks = torch.zeros(len(frames), SLOTS, SIZE, SIZE, dtype=torch.bool, device=frames.device)
     for slot in range(len(things)):
