@@ -153,24 +153,27 @@ class AdversaryTable:
     words: str
 
 
-def adversary_table(reward: Reward, samples: Sequence[Sample]) -> AdversaryTable:
-    """Every adversary on every sample; the other clip is the next sample with another prompt, else the next one.
+def adversary_table(
+    reward: Reward, samples: Sequence[Sample], names: Sequence[str] = tuple(ADVERSARIES)
+) -> AdversaryTable:
+    """Adversaries, all or these, on every sample; the other clip is the next one with another prompt, else the next.
 
     A sample and its copies are one batch. Raises UserError for fewer than two samples.
     """
+    tricks = [ADVERSARIES[name] for name in names]
     if len(samples) < 2:
         raise UserError(f"{len(samples)} clips: adversaries need at least 2, one to fade into the other")
     scores, differs = [], []
     for i, sample in enumerate(samples):
         rest = [*samples[i + 1 :], *samples[:i]]
         other = next((each for each in rest if each.prompt != sample.prompt), rest[0])
-        copies = [each.make(sample.frames, sample.anchor, other.frames) for each in ADVERSARIES.values()]
+        copies = [each.make(sample.frames, sample.anchor, other.frames) for each in tricks]
         scores.append(_scores(reward, sample, copies))
         differs.append([float((copy - sample.frames).abs().mean()) > SAME for copy in copies])
     table, counts = np.array(scores), np.array(differs)
     rows = tuple(
         _row(trick, table[counts[:, i], 0], table[counts[:, i], i + 1], reward.spec.batch_tolerance)
-        for i, trick in enumerate(ADVERSARIES.values())
+        for i, trick in enumerate(tricks)
     )
     return AdversaryTable(rows, in_words(reward.spec.name, rows))
 

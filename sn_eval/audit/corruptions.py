@@ -18,7 +18,7 @@ from scipy.special import ive
 from torch import Tensor
 
 from rewards.functional import srgb_to_linear
-from sn_eval.audit.windows import Edit, EventEdit, Window
+from sn_eval.audit.windows import Edit, EventEdit, Window, seam
 
 Video = Float[Tensor, "t 3 h w"]
 STEPS = 5  # severities from mild to strong
@@ -113,7 +113,7 @@ def _ramp(video: Video) -> Float[Tensor, "t"]:
 
 def _step(video: Video) -> Float[Tensor, "t"]:
     """0 in the first half, 1 behind it."""
-    return (torch.arange(len(video)) > len(video) // 2).float()
+    return (torch.arange(len(video)) >= seam(len(video))).float()
 
 
 def _sign(rng: random.Random) -> float:
@@ -225,6 +225,51 @@ def slow_motion(window: Window, severity: float, rng: random.Random) -> Video | 
     first = times.floor().long()
     share = (times - first).view(-1, 1, 1, 1)
     return video[first] * (1 - share) + video[(first + 1).clamp(max=len(video) - 1)] * share
+
+
+@corruption("% of frames", 10, 30, 60)
+def stutter(window: Window, severity: float, rng: random.Random) -> Video | None:
+    """Some frames are lost, and the one before is shown once more in their place."""
+    if _still(window):
+        return None
+    video = window.video
+    behind = list(range(1, len(video)))
+    rng.shuffle(behind)  # the mild fault's frames are lost in the strong one, too
+    lost = set(behind[: round(severity / 100 * len(behind))])
+    shown = [0]
+    for frame in range(1, len(video)):
+        shown.append(shown[-1] if frame in lost else frame)
+    return video[shown]
+
+
+@corruption("% of width", 0.25, 0.75, 2)
+def jitter(window: Window, severity: float, rng: random.Random) -> Video:
+    """The picture shakes: every frame is shifted by so much, each in a direction of its own."""
+    video = window.video
+    reach = severity / 100 * video.shape[-1]
+    angles = [rng.uniform(0, 2 * math.pi) for _ in video]
+    ways = [(reach * math.cos(angle), reach * math.sin(angle)) for angle in angles]
+    return torch.stack([moved(frame, *way) for frame, way in zip(video, ways, strict=True)])
+
+
+def moved(frame: Float[Tensor, "3 h w"], dx: float, dy: float) -> Float[Tensor, "3 h w"]:
+    """A frame moved by so many pixels to the right and down, borders repeated; cubic between pixels.
+
+    Source: Keys, "Cubic convolution interpolation for digital image processing" (1981), a = −1/2, which shifts a slope
+    by exactly that much.
+    """
+    reach = math.ceil(max(abs(dx), abs(dy))) + 2
+    places = torch.arange(-reach, reach + 1).to(frame)
+    padded = F.pad(frame[:, None], (reach,) * 4, mode="replicate")
+    rows, columns = _cubic(places + dx).view(1, 1, 1, -1), _cubic(places + dy).view(1, 1, -1, 1)
+    return F.conv2d(F.conv2d(padded, rows), columns)[:, 0]
+
+
+def _cubic(x: Float[Tensor, "n"]) -> Float[Tensor, "n"]:
+    """Keys' kernel."""
+    far = x.abs()
+    near, next_ = 1.5 * far**3 - 2.5 * far**2 + 1, -0.5 * far**3 + 2.5 * far**2 - 4 * far + 2
+    return torch.where(far < 1, near, torch.where(far < 2, next_, torch.zeros_like(far)))
 
 
 def _still(window: Window) -> bool:

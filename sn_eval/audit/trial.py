@@ -5,20 +5,22 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rewards.base import Reward
-from sn_eval.audit.adversaries import AdversaryTable, adversary_table
+from rewards.base import Reward, RewardSpec
+from sn_eval.audit.adversaries import STILL, AdversaryTable, adversary_table
 from sn_eval.audit.bias import Dependence, Groups, bias_words, by_group, covariates, partial_spearman, varied
 from sn_eval.audit.hacking import Hacking, hacking_curve
 from sn_eval.audit.pool import Pool
 from sn_eval.audit.real_clips import real_windows
 from sn_eval.audit.sample import Sample, score
+from sn_eval.audit.upright import upright
 from sn_eval.audit.validity import MONOTONE, NUISANCE, WINS, Finding, Validity
-from sn_eval.audit.windows import Window, event_windows, tabletop_windows
+from sn_eval.audit.windows import Window, event_windows, seeded_windows, tabletop_windows
 from sn_eval.interfaces import Progress
 from sn_eval.page import Block, Chart, Clips, Pair, Section, Table, Words
 from sn_eval.present.charts import curves
 
 EVENTS = ("event_removed", "event_added", "late", "swapped_order")
+TABLETOP_ENCODER = "tabletop-clip"  # trained on rendered scenes: of filmed ones it says nothing
 SHOWN = 6  # clips on the page
 RULE = (
     f"A fault must lower the score: median Spearman of severity and score at most {MONOTONE:g}, and the clean window "
@@ -48,11 +50,16 @@ class Trial:
     judge: str = ""
 
 
-def windows_for(falls: Sequence[str], rendered: int, real: int | None) -> list[Window]:
+def windows_for(spec: RewardSpec, falls: Sequence[str], rendered: int, real: int | None) -> list[Window]:
     """Windows on which these faults can be tried: with an event for those of events, with a subject for the others.
 
-    rendered: how many rendered ones of each sort. real: how many real ones at most; None takes all.
+    rendered: how many rendered ones of each sort. real: how many real ones at most; None takes all. What measures the
+    rendered world alone gets no real ones, and where it needs a seed, only scenes that have one.
     """
+    if "seed" in spec.needs:
+        return seeded_windows(rendered)
+    if spec.encoder and spec.encoder.startswith(TABLETOP_ENCODER):
+        real = 0
     events = [name for name in falls if name in EVENTS]
     ordinary = tabletop_windows(rendered) if len(events) < len(falls) or not falls else []
     return [
@@ -91,12 +98,31 @@ def bias(reward: Reward, samples: Sequence[Sample], on_progress: Progress | None
 def hacked(reward: Reward, judge: Reward, pool: Pool, on_progress: Progress | None = None) -> Hacking:
     """What the best of n by this reward is worth to a judge of another family."""
     names = (reward.spec.name, judge.spec.name)
-    return hacking_curve(pool.scores(reward, on_progress), pool.scores(judge), names=names)
+    return hacking_curve(pool.scores(upright(reward), on_progress), pool.scores(upright(judge)), names=names)
 
 
 def adversaries(reward: Reward, samples: Sequence[Sample]) -> AdversaryTable:
-    """Which tricks raise the score."""
-    return adversary_table(reward, samples)
+    """Which tricks make the score better."""
+    return adversary_table(upright(reward), samples)
+
+
+def frozen(metric: Reward, samples: Sequence[Sample]) -> AdversaryTable:
+    """What a metric makes of videos that stand still, for those who read its figures."""
+    table = adversary_table(upright(metric), samples, STILL)
+    return AdversaryTable(table.rows, _frozen_words(metric.spec.name, table))
+
+
+def _frozen_words(name: str, table: AdversaryTable) -> str:
+    held = next(row for row in table.rows if row.name == "anchor_copy")
+    if held.beats is None:
+        return f"{name} scored none of these clips: what it makes of a frozen video is not known."
+    share = f"in {held.beats:.0%} of {held.n} clips"
+    if held.fools:
+        return (
+            f"A frozen video scores at least as well by {name} as the real one {share}: read it beside dynamic_degree "
+            "and moving_share."
+        )
+    return f"{name} does not prefer a frozen video: it scores at least as well as the real one {share}."
 
 
 # --- the page ---------------------------------------------------------------------------------------------
@@ -126,7 +152,7 @@ def sections(trial: Trial) -> list[Section]:
             (r.name, r.exploits, r.beats, r.higher, r.change, r.n, "fools it" if r.fools else "")
             for r in trial.adversaries.rows
         ]
-        columns = ("trick", "what it exploits", "at least as high", "higher", "mean change", "n", "")
+        columns = ("trick", "what it exploits", "at least as good", "better", "mean gain", "n", "")
         made.append(Section("What fools it?", [Words(trial.adversaries.words), Table(columns, rows)]))
     if trial.bias:
         made.append(Section("What does it lean on?", _bias_blocks(trial.bias)))

@@ -20,6 +20,7 @@ from torch import Tensor
 from rewards.base import Reward, UserError
 from rewards.registry import did_you_mean
 from sn_eval.audit.corruptions import CORRUPTIONS, NUISANCES, Corruption, Nuisance
+from sn_eval.audit.upright import upright
 from sn_eval.audit.windows import Window
 from sn_eval.interfaces import Progress
 
@@ -53,7 +54,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Moved:
-    """What a change did to one window: kept so that a page can show the clips that moved the score most."""
+    """What a change did to one window, in the score's own unit; a page shows the clips that moved it most."""
 
     change: str
     window: Window
@@ -74,10 +75,11 @@ class Moved:
 
 @dataclass(frozen=True)
 class Validity:
-    """All findings of a reward, and what moved it most."""
+    """All findings of a reward or metric, and what moved it most. turned: lower is better, so its sign was turned."""
 
     findings: tuple[Finding, ...]
     moved: tuple[Moved, ...]
+    turned: bool = False
 
     @property
     def missed(self) -> tuple[Finding, ...]:
@@ -92,7 +94,8 @@ class Validity:
     @property
     def words(self) -> str:
         """How many of the gates that could be evaluated were met."""
-        return f"{len(self.met)} of {len(self.met) + len(self.missed)} gates met"
+        count = f"{len(self.met)} of {len(self.met) + len(self.missed)} gates met"
+        return f"{count} (lower is better: its sign is turned here)" if self.turned else count
 
 
 def validity(
@@ -106,7 +109,8 @@ def validity(
     claimed = bool(falls or holds)
     faults = [_known(name, CORRUPTIONS) for name in (falls if claimed else CORRUPTIONS)]
     harmless = [_known(name, NUISANCES) for name in (holds if claimed else NUISANCES)]
-    score = Scorer(reward, on_progress, sum(map(len, map(steps, faults))) + 2 * len(harmless) + 1)
+    turned = upright(reward)
+    score = Scorer(turned, on_progress, sum(map(len, map(steps, faults))) + 2 * len(harmless) + 1)
     clean = score([w.video for w in windows], windows)
     findings, moved = [], []
     for fault in faults:
@@ -117,11 +121,13 @@ def validity(
     for change in harmless:
         before, after = _pairs(change, windows, score)
         moved += _most(change.name, windows, before, after)
-        fallen = [reward.spec.range[0] if value is None else value for value in after]
+        fallen = [turned.spec.range[0] if value is None else value for value in after]
         findings += [_hold(change, source, before, fallen, windows, middle[source]) for source in SOURCES]
     if not claimed:
         findings = [replace(f, kind="no claim", passed=None) for f in findings]
-    return Validity(tuple(findings), tuple(moved))
+    if turned is not reward:
+        moved = [replace(m, before=-m.before, after=-m.after) for m in moved]
+    return Validity(tuple(findings), tuple(moved), turned is not reward)
 
 
 def _known(name: str, table: Mapping[str, Any]) -> Any:
@@ -233,7 +239,10 @@ def _hold(
     change: Nuisance, source: str, before: Sequence[float | None], after: Sequence[float],
     windows: Sequence[Window], middle: float | None,
 ) -> Finding:
-    """The gate of a harmless change on one kind of windows. A copy that is not scored counts as fallen to the least."""
+    """The gate of a harmless change on one kind of windows. A copy that is not scored counts as fallen to the least.
+
+    The least of an endless range is infinite: the median over windows is so only where half of the copies are lost.
+    """
     gaps = [abs(was - after[i]) for i in _of(source, windows) if (was := before[i]) is not None]
     if len(gaps) < LEAST or not middle or middle <= 0:
         return Finding(change.name, "must hold", source, len(gaps), words="not evaluable")

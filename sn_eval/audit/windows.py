@@ -19,8 +19,9 @@ from torch import Tensor
 
 from rewards.motion_floor import motion
 from sn_eval.tabletop import scene as world
+from sn_eval.tabletop.course import scene_of
 from sn_eval.tabletop.render import render
-from sn_eval.tabletop.scene import Scene, Thing
+from sn_eval.tabletop.scene import Description, Scene, Thing
 
 FRAMES = 16  # of a window, behind its anchor frame
 STILL = 0.05  # steps of L* a second, mean over pixels, below which nothing moves
@@ -141,6 +142,7 @@ class Window:
 
     source: the clip it was cut from, or "tabletop". subject: what the thing is, in a word. stage: how to play it
     otherwise. events: plays the same window with its event at another strength and time; None where it has none.
+    seed: what determines the scene together with the prompt; None where it is drawn otherwise, or filmed.
     """
 
     name: str
@@ -150,6 +152,7 @@ class Window:
     subject: str
     stage: Stage
     events: Callable[["EventEdit"], Float[Tensor, "t 3 h w"]] | None = None
+    seed: int | None = None
 
     @cached_property
     def video(self) -> Float[Tensor, "t 3 h w"]:
@@ -158,9 +161,10 @@ class Window:
 
     @cached_property
     def metadata(self) -> dict[str, Any]:
-        """What a prompt's author would say of it: where the subject is and goes, and how much should move.
+        """What a prompt's author would say of it: where the subject is and goes, how much should move, where seams are.
 
-        The declared path and motion are the window's own (motion 0 where nothing moves).
+        The declared path and motion are the window's own (motion 0 where nothing moves). It counts as two chunks, the
+        second from `seam` on.
         """
         moves = float(motion(self.video[None], self.fps).mean())
         h, w = self.video.shape[-2:]
@@ -169,7 +173,18 @@ class Window:
             "mask": self.stage.own.alpha[0] > 0.5,
             "path": path.tolist(),
             "minimum_motion": moves if moves > STILL else 0.0,
+            "frames_per_chunk": seam(len(self.video)),
+            **({} if self.seed is None else {"seed": self.seed}),
         }
+
+
+def seam(frames: int) -> int:
+    """The first frame behind the middle: where faults of a second half begin.
+
+    >>> seam(17)
+    9
+    """
+    return frames // 2 + 1
 
 
 # --- things -----------------------------------------------------------------------------------------------
@@ -214,22 +229,46 @@ def tabletop_windows(count: int) -> list[Window]:
     return [_tabletop(index) for index in range(count)]
 
 
+def seeded_windows(count: int) -> list[Window]:
+    """Windows from the beginning of scenes that prompt and `seed` determine; the same ones in every run."""
+    return [_seeded(index) for index in range(count)]
+
+
 def _tabletop(index: int) -> Window:
     rng = random.Random(f"audit:{index}")
+    said, colours = _one_thing(rng)
+    scene = world.complete(said, rng)
+    return _rendered(f"tabletop {index}", said.caption(), scene, float(rng.randint(0, 8)), colours, rng)
+
+
+def _seeded(index: int) -> Window:
+    rng = random.Random(f"audit seeded:{index}")
+    said, colours = _one_thing(rng)
+    prompt = said.caption()
+    window = _rendered(f"seeded {index}", prompt, scene_of(prompt, index), 0.0, colours, rng)
+    return replace(window, seed=index)
+
+
+def _one_thing(rng: random.Random) -> tuple[Description, list[str]]:
+    """A description with one coloured thing, and two colours: its own and another."""
     kind = rng.choice(("ball", "cube", "bottle"))
     motion = rng.choice(world.MOTIONS[kind])
     colours = rng.sample(list(world.OBJECT_COLOURS), 2)
-    said = replace(world.random_description(rng), things=(Thing(kind, colours[0], motion),), dims=False)
-    scene = world.complete(said, rng)
-    start = float(rng.randint(0, 8))
+    return replace(world.random_description(rng), things=(Thing(kind, colours[0], motion),), dims=False), colours
+
+
+def _rendered(
+    name: str, prompt: str, scene: Scene, start: float, colours: list[str], rng: random.Random
+) -> Window:
+    """A scene's window from frame `start` on; in its one thing's place another kind of the other colour may stand."""
     times = start + torch.arange(FRAMES + 1.0)
     background = render([replace(scene, things=())], times[None]).frames[0]
-    own = _layer(scene, times, background)
+    own, kind = _layer(scene, times, background), scene.things[0].kind
     other_kind = rng.choice([k for k in ("ball", "cube", "bottle") if k != kind])
     instead = replace(scene, things=(replace(scene.things[0], kind=other_kind, colour=colours[1]),))
     visitor = rng.choice([name for name in VISITOR_COLOURS if name not in colours])
     stage = Stage(background, own, _layer(instead, times, background), visitor)
-    return Window(f"tabletop {index}", "tabletop", said.caption(), float(world.FPS), f"{colours[0]} {kind}", stage)
+    return Window(name, "tabletop", prompt, float(world.FPS), f"{colours[0]} {kind}", stage)
 
 
 def _layer(scene: Scene, times: Float[Tensor, "t"], background: Float[Tensor, "t 3 h w"]) -> Layer:

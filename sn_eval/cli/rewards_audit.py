@@ -1,19 +1,22 @@
 """`sn-eval rewards audit`: does a reward measure what it claims, what fools it, what comes of optimising it?"""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from sn_eval.cli.auditing import PICTURES, Falls, Gates, Holds, Real, Rendered, Report, Uses, makeable
 from sn_eval.cli.components import parse_params, writable_folder
-from sn_eval.cli.console import DONE, FAILED, AsJson, Bars, Quiet, plain, print_json, progress, say, show_table
+from sn_eval.cli.console import AsJson, Bars, Quiet, progress
 from sn_eval.results.files import ResultsError
 
 if TYPE_CHECKING:
     from rewards.base import Reward
     from sn_eval.audit.trial import Trial
+    from sn_eval.audit.windows import Window
 
 Option = typer.Option
 JUDGES: tuple[tuple[str, dict[str, Any]], ...] = (
@@ -24,19 +27,12 @@ JUDGES: tuple[tuple[str, dict[str, Any]], ...] = (
 
 
 def audit(
-    uses: Annotated[
-        list[str] | None,
-        typer.Argument(help="Names, pkg.mod:attr or path/file.py:attr; without any, every built-in reward."),
-    ] = None,
+    uses: Uses = None,
     param: Annotated[list[str] | None, Option(help="A parameter of the reward, key=value; may be repeated.")] = None,
-    falls: Annotated[
-        str | None, Option(help="Faults that must lower it, by commas [what the reward declares].")
-    ] = None,
-    holds: Annotated[
-        str | None, Option(help="Harmless changes that must not move it, by commas [what it declares].")
-    ] = None,
-    windows: Annotated[int, Option(min=5, help="Rendered windows.")] = 32,
-    real: Annotated[int | None, Option(min=0, help="Real windows at most [all; 0 for none].")] = None,
+    falls: Falls = None,
+    holds: Holds = None,
+    windows: Rendered = 32,
+    real: Real = None,
     gates_only: Annotated[bool, Option("--gates-only", help="No tricks, bias and best-of-n curves: quicker.")] = False,
     judge: Annotated[
         str | None, Option(help="Held-out metric of the best-of-n curve [one of another family].")
@@ -61,90 +57,42 @@ def audit(
     Example: sn-eval rewards audit my_reward.py:my_reward --falls vanish,swap --holds exposure
     """
     import rewards
-    from sn_eval.audit.real_clips import missing_clips
-    from sn_eval.audit.trial import sections
-    from sn_eval.page import write_page
+    from rewards.remembering import remembering
 
-    writable_folder(out)
-    trials, pages = [], []
-    with progress(quiet=quiet) as bars:
-        chosen = uses or _makeable(rewards, bars)
-        if real != 0 and (missing := missing_clips()):
-            bars.say(f'not installed, so not tried: {", ".join(missing)}. pip install "sn-eval[audit]"')
-        plan = Plan(bars, windows, real, out, candidates, prompts)
-        for use in chosen:
-            reward = rewards.create(use, **parse_params(param or []))
-            trials.append(plan.trial(use, reward, _names(falls), _names(holds), gates_only, judge))
-            pages.append(write_page(out / f"{_file_name(use)}.html", f"Audit of {use}", sections(trials[-1])))
-            if not as_json:
-                _show(trials[-1], pages[-1])
-    missed = sum(len(trial.validity.missed) for trial in trials)
-    if as_json:
-        print_json([_told(trial, page) for trial, page in zip(trials, pages, strict=True)])
-    elif len(trials) > 1:
-        _show_summary(trials)
-    raise typer.Exit(FAILED if missed else DONE)
+    report = Report("reward", writable_folder(out), as_json)
+    with progress(quiet=quiet) as bars, remembering(PICTURES):
+        params = parse_params(param or [])
+        if params and not uses:
+            raise ResultsError("--param is of one reward: name it, such as: sn-eval rewards audit NAME --param …")
+        chosen = [(use, rewards.create(use, **params)) for use in uses] if uses else makeable(rewards, bars)
+        gates = Gates(bars, falls, holds, windows, real)
+        gates.say_missing()
+        optimised = Optimised(bars, out, candidates, prompts)
+        for use, reward in chosen:
+            trial, tried = gates.put(use, reward)
+            report.add(trial if gates_only else optimised.further(trial, reward, tried, judge))
+    report.close()
 
 
-def _makeable(rewards: Any, bars: Bars) -> list[str]:
-    """Every reward that can be made without parameters; of the others it is said why not."""
-    found = []
-    for name in rewards.names():
-        try:
-            rewards.create(name)
-        except rewards.UserError as error:
-            bars.say(f"not tried: {error}")
-        else:
-            found.append(name)
-    return found
+@dataclass
+class Optimised:
+    """What comes of searching by the rewards of one command; they share a pool of candidates, kept in `out`."""
 
+    bars: Bars
+    out: Path
+    candidates: int
+    prompts: int
 
-def _names(text: str | None) -> tuple[str, ...] | None:
-    return None if text is None else tuple(part.strip() for part in text.split(",") if part.strip())
-
-
-def _file_name(use: str) -> str:
-    """A page's name: of a reward in a file, file and reward.
-
-    >>> _file_name("lighting_consistency"), _file_name("rewards/my file.py:calm")
-    ('lighting_consistency', 'my_file_calm')
-    """
-    where, _, name = use.rpartition(":")
-    parts = [Path(where).stem, name] if where else [name]
-    return "".join(c if c.isalnum() or c in "-_" else "_" for c in "_".join(parts))
-
-
-class Plan:
-    """What all rewards of one command share: windows, the pool of candidates, where things are kept."""
-
-    def __init__(
-        self, bars: Bars, windows: int, real: int | None, out: Path, candidates: int, prompts: int
-    ) -> None:
-        self.bars, self.windows, self.real, self.out = bars, windows, real, out
-        self.candidates, self.prompts = candidates, prompts
-
-    def trial(
-        self, use: str, reward: "Reward", falls: Sequence[str] | None, holds: Sequence[str] | None, gates_only: bool,
-        judge: str | None,
-    ) -> "Trial":  # fmt: skip
-        """Everything about one reward."""
+    def further(self, found: "Trial", reward: "Reward", windows: Sequence["Window"], judge: str | None) -> "Trial":
+        """The trial with tricks, bias and the best-of-n curve."""
         from sn_eval.audit import trial
-        from sn_eval.audit.validity import validity
 
-        spec = reward.spec
-        falls = spec.falls_under if falls is None else falls
-        holds = spec.holds_under if holds is None else holds
-        windows = trial.windows_for(falls, self.windows, self.real)
-        found = validity(reward, windows, falls, holds, self.bars.add(f"{use}: faults and harmless changes"))
-        if gates_only:
-            return trial.Trial(use, found)
         samples = trial.samples_of(windows)
-        leaning = trial.bias(reward, samples, self.bars.add(f"{use}: bias"))
+        leaning = trial.bias(reward, samples, self.bars.add(f"{found.name}: bias"))
         held_out = _judge(reward, judge)
-        curve = trial.hacked(reward, held_out, self.pool, self.bars.add(f"{use}: best of n"))
-        return trial.Trial(
-            use, found, trial.adversaries(reward, samples), leaning, curve, held_out.spec.name
-        )
+        curve = trial.hacked(reward, held_out, self.pool, self.bars.add(f"{found.name}: best of n"))
+        tricks = trial.adversaries(reward, samples)
+        return replace(found, adversaries=tricks, bias=leaning, hacking=curve, judge=held_out.spec.name)
 
     @cached_property
     def pool(self) -> Any:
@@ -173,46 +121,3 @@ def _judge(reward: "Reward", use: str | None) -> "Reward":
             return made
     mine = ", ".join(reward.spec.families)
     raise ResultsError(f"{use or 'every judge'} measures by a family of the reward's ({mine}): name another --judge")
-
-
-# --- what is printed --------------------------------------------------------------------------------------
-
-
-def _show(trial: "Trial", page: Path) -> None:
-    from sn_eval.audit.trial import GATE_COLUMNS, gate_rows
-
-    words: dict[Any, Any] = {True: "met", False: "MISSED"}
-    rows = [(*row[:-1], words.get(row[-1], row[-1])) for row in gate_rows(trial.validity.findings)]
-    show_table(f"Gates of {trial.name}", GATE_COLUMNS, rows, trial.validity.words)
-    for part in (trial.adversaries, trial.bias, trial.hacking):
-        if part is not None:
-            say(part.words)
-    say(f"page: {page}")
-    say()
-
-
-def _show_summary(trials: Sequence["Trial"]) -> None:
-    from sn_eval.audit.validity import SOURCES
-
-    rows = []
-    for trial in trials:
-        found = trial.validity
-        for source in SOURCES:
-            met, missed = ([f.change for f in part if f.source == source] for part in (found.met, found.missed))
-            rows.append((trial.name, source, len(met), ", ".join(missed) or "–", _open(found, source)))
-    show_table("All rewards", ("reward", "windows of", "gates met", "missed", "not evaluable"), rows)
-
-
-def _open(found: Any, source: str) -> str:
-    return ", ".join(f.change for f in found.findings if f.source == source and f.passed is None) or "–"
-
-
-def _told(trial: "Trial", page: Path) -> dict[str, Any]:
-    """A trial as plain data; clips stay on the page."""
-    found = trial.validity
-    return {
-        "reward": trial.name, "passed": not found.missed if found.met or found.missed else None, "page": str(page),
-        "gates": plain(found.findings),
-        "adversaries": plain(trial.adversaries), "bias": plain(trial.bias), "hacking": plain(trial.hacking),
-        "judge": trial.judge,
-    }  # fmt: skip

@@ -109,7 +109,7 @@ def test_a_fault_leaves_anchor_shape_and_range_and_comes_out_the_same_again(wind
         assert made_of == (["glass 1"] if name == "event_added" else ["glass 0"])
     elif name in SUBJECT_FAULTS:
         assert made_of == ["moves", "stands", "tabletop 0", "tabletop 1"]
-    elif name in ("freeze", "slow_motion"):
+    elif name in ("freeze", "slow_motion", "stutter"):
         assert "stands" not in made_of  # nothing is lost where nothing moves
         assert {"moves", "glass 0"} <= set(made_of)
     else:
@@ -217,6 +217,38 @@ def test_slow_motion_passes_less_time(severity):
     video = made("slow_motion", severity, window(clock))
     told = 32 * video[:, 0, 2, 2]
     assert told.tolist() == pytest.approx([(1 - severity / 100) * t for t in range(T)], abs=1e-4)
+
+
+@pytest.mark.parametrize(("severity", "lost"), [(10, 2), (30, 5), (60, 10)])
+def test_a_stutter_shows_the_frame_before_in_place_of_lost_ones(severity, lost):
+    clip = window()
+    video = made("stutter", severity, clip)
+    own = [bool(torch.equal(a, b)) for a, b in zip(video, clip.video, strict=True)]
+    assert own.count(False) == lost
+    for t in range(1, T):
+        assert own[t] or torch.equal(video[t], video[t - 1])
+    mild = made("stutter", 10, clip)
+    assert all(torch.equal(mild[t], clip.video[t]) for t in range(T) if own[t])  # what is lost grows
+
+
+@pytest.mark.parametrize("severity", [0.25, 0.75, 2])
+def test_a_jitter_moves_every_frame_by_so_much_of_the_width_some_way(severity):
+    ways = []
+    for name in ("a", "b"):
+        clip = window(name=name)
+        here, there = (centroids(video) for video in (clip.video, made("jitter", severity, clip)))
+        moved = (there - here)[1:]
+        assert moved.norm(dim=-1).tolist() == pytest.approx([severity / 100 * W] * FRAMES, rel=0.02)
+        ways += [math.atan2(y, x) for x, y in moved.tolist()]
+    assert max(ways) - min(ways) > 5  # all directions
+    assert max(abs(a - b) for a, b in pairwise(ways)) > 1.5  # and no slow drift
+
+
+def centroids(video: Tensor) -> Tensor:
+    """(x, y) in pixels of the ball, whose green is darker than the plain background's."""
+    weight = 0.4 - video[:, 1]
+    y, x = torch.meshgrid(torch.arange(H) + 0.5, torch.arange(W) + 0.5, indexing="ij")
+    return torch.stack([(weight * axis).sum((1, 2)) / weight.sum((1, 2)) for axis in (x, y)], -1)
 
 
 def test_a_boundary_jump_lifts_or_lowers_all_pixels_at_a_seam():

@@ -1,16 +1,21 @@
 """A trial's parts: windows that fit the claims, samples, the gate table, and a page that holds them."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 import rewards
-from rewards.base import reward
+from rewards.base import RewardSpec, reward
 from sn_eval.audit import trial
 from sn_eval.audit.pool import Pool
 from sn_eval.audit.trial import Trial, gate_rows, samples_of, sections, windows_for
 from sn_eval.audit.validity import Finding, Validity, validity
 from sn_eval.audit.windows import tabletop_windows
+from sn_eval.metrics.base import MetricSpec
 from sn_eval.page import Clips, Table, write_page
+from sn_eval.tabletop.course import scene_of
+from sn_eval.tabletop.render import render
 from sn_eval.video import to_uint8
 
 
@@ -25,8 +30,11 @@ def found():
     return validity(level(), tabletop_windows(5), ["gain_ramp"], ["scale"])
 
 
+SPEC = RewardSpec("any", ("test",))
+
+
 def test_claims_about_events_get_windows_with_events():
-    kinds = lambda *falls: [w.events is not None for w in windows_for(falls, 2, 0)]  # noqa: E731
+    kinds = lambda *falls: [w.events is not None for w in windows_for(SPEC, falls, 2, 0)]  # noqa: E731
     assert kinds("vanish", "gain_ramp") == [False, False]
     assert kinds("event_removed", "late") == [True, True]
     assert kinds("event_removed", "vanish") == [False, False, True, True]
@@ -36,11 +44,26 @@ def test_claims_about_events_get_windows_with_events():
 def test_real_windows_come_when_they_are_asked_for(monkeypatch):
     asked = []
     monkeypatch.setattr(trial, "real_windows", lambda count: asked.append(count) or [])
-    windows_for(["vanish"], 1, 0)
+    windows_for(SPEC, ["vanish"], 1, 0)
     assert asked == []
-    windows_for(["vanish"], 1, None)
-    windows_for(["vanish"], 1, 3)
+    windows_for(SPEC, ["vanish"], 1, None)
+    windows_for(SPEC, ["vanish"], 1, 3)
     assert asked == [None, 3]
+
+
+def test_what_knows_the_rendered_world_alone_is_not_tried_on_real_windows(monkeypatch):
+    monkeypatch.setattr(trial, "real_windows", lambda count: pytest.fail("asked for real windows"))
+    clip = windows_for(replace(SPEC, encoder="tabletop-clip"), ["swap"], 2, None)
+    assert [w.name for w in clip] == ["tabletop 0", "tabletop 1"]
+    seeded = windows_for(replace(SPEC, needs=("prompt", "seed")), ["swap"], 2, None)
+    assert [w.metadata["seed"] for w in seeded] == [0, 1]
+
+
+def test_a_seeded_window_is_the_beginning_of_its_prompts_scene():
+    for window in windows_for(replace(SPEC, needs=("seed",)), ["swap"], 3, 0):
+        scene = scene_of(window.prompt, window.metadata["seed"])
+        drawn = render([scene], torch.arange(17.0)[None]).frames[0]
+        assert torch.allclose(window.video, drawn, atol=1e-4)
 
 
 def test_samples_are_every_second_window_with_all_it_tells():
@@ -102,13 +125,48 @@ def test_bias_finds_what_a_score_leans_on():
     assert {g.name for g in leaning.groups.rows} == {f"tabletop: {s.group}" for s in samples}
 
 
-def test_tricks_and_best_of_n_stand_on_the_page_too(found):
+def unsteady(lower_is_better: bool):
+    """How much changes from frame to frame, as a value that should be high or one that should be low."""
+
+    @reward(family="test", range=(-1.0, 1.0))
+    def made(frames, prompts, *, fps, anchor=None, metadata=None):
+        """Change."""
+        whole = torch.cat([anchor, frames], dim=1)
+        return (whole[:, 1:] - whole[:, :-1]).abs().mean((1, 2, 3, 4)) - 1e-3
+
+    metric = made()
+    metric.spec = MetricSpec("unsteady", ("test",), range=(-1.0, 1.0), higher_is_better=not lower_is_better)
+    return metric
+
+
+def test_a_frozen_video_is_shown_by_which_way_is_better():
+    samples = samples_of([w for w in tabletop_windows(14) if w.metadata["minimum_motion"]], every=1)
+    liked, not_liked = (trial.frozen(unsteady(low), samples) for low in (True, False))
+    assert [row.name for row in liked.rows] == ["frozen_frame", "anchor_copy"]
+    assert "A frozen video scores at least as well by unsteady" in liked.words
+    assert "in 100% of" in liked.words
+    assert "unsteady does not prefer a frozen video" in not_liked.words
+    assert {row.name for row in trial.adversaries(unsteady(True), samples).rows if row.attracts} >= {"anchor_copy"}
+
+
+def test_a_judge_where_lower_is_better_gains_when_it_falls(pool):
+    good, bad = (trial.hacked(level(), unsteady(low), pool).rows("own", "judge") for low in (True, False))
+    gains = [[row["gain"] for row in rows if row["score"] == "judge"] for rows in (good, bad)]
+    assert gains[0] == pytest.approx([-gain for gain in gains[1]], abs=1e-6)
+    assert any(abs(gain) > 0.01 for gain in gains[0])
+
+
+@pytest.fixture(scope="module")
+def pool():
     clips = [to_uint8(w.video) for w in tabletop_windows(8)]
-    pool = Pool(
+    return Pool(
         torch.stack([torch.stack([clip[1:] for clip in part]) for part in (clips[:4], clips[4:])]),
         torch.stack([part[0][:1] for part in (clips[:4], clips[4:])]),
         ("a ball", "a cube"), (0, 1), 8.0,
     )  # fmt: skip
+
+
+def test_tricks_and_best_of_n_stand_on_the_page_too(found, pool):
     samples = samples_of(tabletop_windows(4), every=1)
     motion = rewards.create("motion_floor")
     whole = Trial(

@@ -7,6 +7,7 @@ from rewards.base import BaseReward, RewardSpec, Scores, UserError
 from sn_eval.audit.corruptions import CORRUPTIONS
 from sn_eval.audit.validity import LEAST, Finding, Validity, validity
 from sn_eval.audit.windows import event_windows, tabletop_windows
+from sn_eval.metrics.base import MetricSpec
 
 WINDOWS = tabletop_windows(LEAST)
 
@@ -14,9 +15,11 @@ WINDOWS = tabletop_windows(LEAST)
 class Scripted(BaseReward):
     """A reward given by a function of the whole video [b t 3 h w] (anchor first) and what is told of it."""
 
-    def __init__(self, rule, range=(0.0, 1.0)) -> None:
+    def __init__(self, rule, range=(0.0, 1.0), lower_is_better=False) -> None:
         self.rule = rule
         self.spec = RewardSpec("scripted", ("script",), range=range)
+        if lower_is_better:
+            self.spec = MetricSpec("scripted", ("script",), range=range, higher_is_better=False)
         self.calls = []
 
     def score(self, frames, prompts, *, fps, anchor, metadata):
@@ -76,6 +79,28 @@ def test_one_that_rises_under_a_fault_misses_its_gate():
     assert gate.monotone == pytest.approx(1)
 
 
+def test_where_lower_is_better_a_fault_must_raise_the_value():
+    gap = Scripted(lambda v, m: 1 - light(v), lower_is_better=True)
+    found, same = validity(gap, WINDOWS, ["gain_ramp"], ["scale"]), validity(Scripted(light), WINDOWS, ["gain_ramp"], [])
+    gate, other = of(found, "gain_ramp"), of(same, "gain_ramp")
+    assert (gate.wins, gate.passed) == (1.0, True)
+    assert gate.monotone == pytest.approx(-1)
+    assert gate.effect == pytest.approx(other.effect, abs=1e-6)  # as of the one that falls
+    assert of(found, "scale").passed
+    assert "lower is better" in found.words
+    assert "lower is better" not in same.words
+    wrong = validity(Scripted(light, lower_is_better=True), WINDOWS, ["gain_ramp"], [])
+    assert of(wrong, "gain_ramp").passed is False
+    assert of(wrong, "gain_ramp").monotone == pytest.approx(1)
+
+
+def test_the_page_shows_the_values_of_a_turned_metric_as_it_gives_them():
+    found = validity(Scripted(lambda v, m: 1 - light(v), lower_is_better=True), WINDOWS, ["gain_ramp"], [])
+    (moved,) = found.moved
+    assert moved.before == pytest.approx(0, abs=0.05)
+    assert moved.after > moved.before + 0.1
+
+
 def test_one_that_falls_only_sometimes_misses_its_gate():
     sometimes = Scripted(lambda v, m: torch.where(torch.tensor([r["path"][0][0] > 0.5 for r in m]), light(v), 0.5))
     gate = of(validity(sometimes, WINDOWS, ["gain_ramp"], []), "gain_ramp")
@@ -130,6 +155,19 @@ def test_what_a_harmless_change_makes_unscored_counts_as_fallen_to_the_least(ran
     assert of(found, "asked_exit").passed is False
 
 
+@pytest.mark.parametrize("high", [2.0, float("inf")])
+def test_where_lower_is_better_the_least_is_the_upper_end_however_far(high):
+    def rule(video, metadata):
+        gone = absent(video, metadata)
+        asked = torch.tensor([row.get("exit_allowed", False) for row in metadata])
+        return torch.where(asked & (gone[:, -1] > 0), torch.nan, torch.where(asked, 0.0, gone.mean(1)))
+
+    found = validity(Scripted(rule, (0.0, high), lower_is_better=True), WINDOWS, ["vanish"], ["asked_exit"])
+    assert of(found, "vanish").passed
+    assert of(found, "asked_exit").effect == pytest.approx(high)
+    assert of(found, "asked_exit").passed is False
+
+
 def test_what_was_never_scored_is_left_out_and_too_few_decide_nothing():
     first = WINDOWS[0].metadata["mask"]
 
@@ -149,6 +187,18 @@ def test_rendered_and_real_windows_are_judged_apart():
     for change in ("gain_ramp", "scale"):
         gate = of(found, change, "real")
         assert (gate.n, gate.passed, gate.words) == (0, None, "not evaluable")
+
+
+def test_a_window_says_where_its_chunks_meet_and_the_jump_is_there():
+    told = []
+
+    def rule(video, metadata):
+        told.extend(row["frames_per_chunk"] for row in metadata)
+        steps = (video[:, 1:] - video[:, :-1]).abs().mean((2, 3, 4))
+        return torch.stack([step[row["frames_per_chunk"] - 1] for step, row in zip(steps, metadata, strict=True)])
+
+    assert of(validity(Scripted(rule, lower_is_better=True), WINDOWS, ["boundary_jump"], []), "boundary_jump").passed
+    assert set(told) == {9}
 
 
 def test_changes_of_events_need_events_and_others_need_subjects():
