@@ -51,7 +51,7 @@ def read_manifest(path: Path | str) -> Manifest:
     """
     path = Path(path)
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = path.read_bytes().decode("utf-8-sig")  # as it is: line ends may stand inside of texts
     except UnicodeDecodeError as error:
         raise UserError(f"manifest {path} is not UTF-8 (byte {error.start}): save it as CSV UTF-8") from error
     except OSError as error:
@@ -76,7 +76,7 @@ Raw = Iterator[tuple[int, Mapping[str, Any] | UserError]]  # (line, cells, or wh
 
 def _csv(path: Path, text: str) -> Raw:
     """Rows of a CSV, numbered by the line where they end, as a text editor counts."""
-    head = text.lstrip("\n").split("\n", 1)[0]
+    head = (text.lstrip().splitlines() or [""])[0]
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=head.count), strict=True)
     try:
         columns = [name.strip().lower() for name in next(reader, [])]
@@ -131,7 +131,8 @@ def _row(found: Mapping[str, Any] | UserError, folder: Path) -> Row:
         raise UserError(f"has the anchor {anchor}, which is no file")
     used = {*KNOWN, next(column for column in PATH_COLUMNS if column in cells)}
     metadata = {key: _parsed(value) for key, value in cells.items() if key and key not in used}
-    _check_chunk(metadata.get(CHUNK, 1))
+    if CHUNK in metadata:
+        metadata[CHUNK] = _frames(metadata[CHUNK])
     return Row(
         folder / _text(paths[0]), _text(cells.get("prompt", "")), _fps(cells.get("fps")), anchor,
         _text(cells.get("name", "")), metadata,
@@ -158,10 +159,11 @@ def _fps(value: Any) -> float | None:
     return rate
 
 
-def _check_chunk(length: Any) -> None:
-    """UserError unless it is a whole number of frames."""
-    if not isinstance(length, int) or isinstance(length, bool) or length < 1:
-        raise UserError(f"has {CHUNK} {length!r}: it must be a whole number of at least 1")
+def _frames(value: Any) -> int:
+    """A whole number of frames."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or value < 1 or value != int(value):
+        raise UserError(f"has {CHUNK} {value!r}: it must be a whole number of at least 1")
+    return int(value)
 
 
 def _parsed(value: Any) -> Any:

@@ -68,6 +68,7 @@ PUBLISHED: Mapping[str, tuple[str, str]] = {
     "imaging_quality": (r"musiq-spaq", "358bb6af"),
 }
 PERCENT = "imaging_quality"  # in the tool's files 0…100 a video, while its mean is 0…1
+LARGEST = 1e300  # more is no measurement, and some of it no float
 YES_NO = "dynamic_degree"
 
 
@@ -207,7 +208,7 @@ def _number(path: Path | str, what: str, value: Any) -> float:
     """A number or truth value as a number; null is NaN."""
     if value is None:
         return math.nan
-    if not isinstance(value, int | float) or (isinstance(value, float) and math.isinf(value)):
+    if not isinstance(value, int | float) or abs(value) > LARGEST:
         raise _no_results(path, f"{what} is {str(value)[:40]!r}, which is no number")
     return float(value)
 

@@ -119,6 +119,8 @@ def _opened(path: Path | str) -> Any:
         if not str(path).endswith(UNFINISHED) and (lost := missing(path)):
             raise UserError(f"cannot read {path}: {lost}. Copy or make it anew")
         return av.open(str(path))
+    except av.EOFError as error:  # headers, and nothing behind them
+        raise _no_frames(path) from error
     except (av.FFmpegError, OSError) as error:
         raise _cannot_read(path, error) from error
 

@@ -132,9 +132,10 @@ def _index_in_front(source: Path, target: Path) -> None:
     """The same packets as an ordinary mp4 whose index comes first; the target appears whole or not at all."""
     unfinished = target.with_name(f".{target.name}.partial")
     try:
-        with av.open(str(source)) as old, av.open(
-            str(unfinished), "w", format="mp4", options={"movflags": "+faststart"}
-        ) as new:
+        with (
+            av.open(str(source)) as old,
+            av.open(str(unfinished), "w", format="mp4", options={"movflags": "+faststart"}) as new,
+        ):
             stream = new.add_stream_from_template(old.streams.video[0])
             for packet in old.demux(video=0):
                 if packet.dts is not None:  # the last, empty packet only marks the end
