@@ -17,10 +17,11 @@ from torch import Tensor
 
 from rewards.base import Anchor, BaseReward, Frames, Metadata, RewardSpec, Scores, UserError
 from rewards.flow import flow, trusted
-from rewards.functional import fit_within, luminance
+from rewards.functional import fit_within, linear_to_lab, luminance, srgb_to_linear
 from sn_eval.results.evaluation import Measure, Mode
 
 BLOCK = 32  # frames a metric is given at a time
+LIGHT_SIDE = 64  # light and colour are measured on frames whose longer side is at most this
 FLOW_SIDE = 256  # flow is measured on frames whose longer side is at most this
 
 Picture = Float[Tensor, "3 h w"]
@@ -90,6 +91,11 @@ class Block:
     def seen(self) -> Float[Tensor, "t1 3 h w"]:
         """The frame before and the new ones: neighbours in it are all new pairs."""
         return self.frames if self.before is None else torch.cat([self.before, self.frames])
+
+    @cached_property
+    def lab(self) -> Float[Tensor, "t 3 h2 w2"]:
+        """The new frames, averaged down to at most LIGHT_SIDE pixels, in CIE L*a*b*: what light is measured on."""
+        return linear_to_lab(srgb_to_linear(fit_within(self.frames, LIGHT_SIDE)))
 
     @cached_property
     def small(self) -> Float[Tensor, "t1 3 h2 w2"]:

@@ -27,9 +27,9 @@ class FrechetResult:
     """A distance between two sets, and how far it can be trusted; pairs are (first set, second set).
 
     value: squared distance, from 0, unbounded; lower is more alike. floor: the larger of the distances between two
-    random halves of either set, NaN where a half would be too small. Chance alone gives about half of it (the bias falls
-    as 1/n, and halves are smaller: Chong and Forsyth, arXiv:1911.07023), so a value not well above it says nothing.
-    warning: why not to rely on it, empty where nothing is amiss.
+    random halves of either set, NaN where a half would be too small. Chance alone gives about half of it (the bias
+    falls as 1/n, and halves are smaller: Chong and Forsyth, arXiv:1911.07023), so a value not well above it says
+    nothing. warning: why not to rely on it, empty where nothing is amiss.
     """
 
     value: float

@@ -10,10 +10,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from rewards.encoders import Encoder
-from rewards.functional import cos_plus, fit_within, linear_to_lab, luminance, mean_frequency, srgb_to_linear, tone
+from rewards.functional import cos_plus, fit_within, luminance, mean_frequency, tone
 from sn_eval.metrics.base import Block
 
-SIDE = 64  # longer side of the pictures on which light, colour and contrast are measured
 SHARP_SIDE = 512  # longer side up to which detail is looked at
 FLAT = 0.002  # standard deviation of grey (0..1), half a step of 8 bits: what is below has no detail to lose
 
@@ -46,7 +45,7 @@ class ColourShift:
 
     def __call__(self, block: Block) -> Float[Tensor, "n"]:
         """Mean tone of the new frames, against the first."""
-        now = tone(lab(block)).mean((-2, -1))
+        now = tone(block.lab).mean((-2, -1))
         if self.first is None:
             self.first = now[:1].clone()
         return (now - self.first).norm(dim=-1)
@@ -54,7 +53,7 @@ class ColourShift:
 
 def light(block: Block) -> Float[Tensor, "n"]:
     """Mean CIE L* of each new frame, 0..100."""
-    return lab(block)[:, 0].mean((-2, -1))
+    return block.lab[:, 0].mean((-2, -1))
 
 
 def contrast(block: Block) -> Float[Tensor, "n"]:
@@ -62,7 +61,7 @@ def contrast(block: Block) -> Float[Tensor, "n"]:
 
     Source: Peli, "Contrast in complex images" (JOSA A 7, 1990).
     """
-    return lab(block)[:, 0].flatten(1).std(1, correction=0)
+    return block.lab[:, 0].flatten(1).std(1, correction=0)
 
 
 def sharpness(block: Block) -> Float[Tensor, "n"]:
@@ -72,8 +71,3 @@ def sharpness(block: Block) -> Float[Tensor, "n"]:
     multiplies them, so exposure and contrast leave this alone. Noise counts as detail. Source: `mean_frequency`.
     """
     return mean_frequency(luminance(fit_within(block.frames, SHARP_SIDE)), FLAT).log()
-
-
-def lab(block: Block) -> Float[Tensor, "n 3 h2 w2"]:
-    """CIE L*a*b* of the new frames, averaged down before to at most SIDE pixels."""
-    return linear_to_lab(srgb_to_linear(fit_within(block.frames, SIDE)))
