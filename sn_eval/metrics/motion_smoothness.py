@@ -24,13 +24,14 @@ class MotionSmoothness(Metric):
 
     Every frame between two others counts. mode "reference": only frames 2, 4, 6, …, so of an even number
     the last one is passed over. Measured on pictures of at most 256 pixels. A frozen video scores 1: read it beside
-    dynamic_degree. NaN for fewer than three frames, and for pictures under 12 pixels.
+    dynamic_degree; and stutter, which stands still before it jumps, lowers it less surely than jitter. NaN for fewer than three frames, and for pictures under 12 pixels.
     """
 
     def __init__(self, mode: Mode = "fixed") -> None:
         check_mode("motion_smoothness", mode)
         self.spec = MetricSpec(
-            "motion_smoothness", (FAMILY,), encoder="dis-midpoint", falls_under=("flicker", "boundary_jump"),
+            "motion_smoothness", (FAMILY,), encoder="dis-midpoint",
+            falls_under=("stutter", "jitter", "flicker", "boundary_jump"),
             holds_under=("object_motion", "natural_motion"), mode=mode,
         )  # fmt: skip
 
