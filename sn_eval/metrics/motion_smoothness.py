@@ -22,9 +22,10 @@ from sn_eval.results.evaluation import Mode
 class MotionSmoothness(Metric):
     """Mean over frames of 1 − mean absolute difference (of 0..1) to the midpoint of both neighbours; 0..1.
 
-    Every frame between two others counts. mode "reference": only frames 2, 4, 6, …, so of an even number
-    the last one is passed over. Measured on pictures of at most 256 pixels. A frozen video scores 1: read it beside
-    dynamic_degree; and stutter, which stands still before it jumps, lowers it less surely than jitter. NaN for fewer than three frames, and for pictures under 12 pixels.
+    Every frame between two others counts. mode "reference": only frames 2, 4, 6, …, so of an even number the last one
+    is passed over. Measured on pictures of at most 256 pixels. A frozen video scores 1: read it beside dynamic_degree.
+    Stutter, which stands still before it jumps, lowers it less surely than jitter. NaN for fewer than three frames, and
+    for pictures under 12 pixels.
     """
 
     def __init__(self, mode: Mode = "fixed") -> None:
