@@ -4,7 +4,7 @@ Source: LAION's aesthetic predictor, as used in VBench's aesthetic quality (arXi
 CLIP ViT-L/14. The head's file is the user's (sa_0_4_vit_l_14_linear.pth of LAION's); nothing stands in for it.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,11 +13,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from rewards.base import UserError
-from rewards.encoders import Encoder, file_digest, in_one_line
+from rewards.encoders import Encoder, file_digest
 from rewards.functional import unit
 from rewards.registry import component
 from sn_eval.metrics.base import Block, Clip, PerFrame
-from sn_eval.metrics.features import FeatureMetric
+from sn_eval.metrics.features import FeatureMetric, read_tensors
 from sn_eval.results.evaluation import Mode
 
 Head = tuple[Float[Tensor, "1 d"], Float[Tensor, "1"]]
@@ -64,29 +64,20 @@ def read_head(path: Path) -> Head:
     if not path.is_file():
         raise UserError(f"aesthetic_quality: there is no file {path}; name that of a linear head (.pth, .safetensors)")
     try:
-        state = _state(path)
+        state = read_tensors(path)
+        if set(state) != {"weight", "bias"}:
+            raise ValueError(f"it holds {', '.join(sorted(state)[:4]) or 'nothing'}")
         weight, bias = state["weight"].float(), state["bias"].float()
         if weight.ndim != 2 or weight.shape[0] != 1 or tuple(bias.shape) != (1,):
-            raise ValueError(f"weight {list(weight.shape)} and bias {list(bias.shape)}")
+            raise ValueError(f"its weight is {list(weight.shape)}, its bias {list(bias.shape)}")
         if not (weight.isfinite().all() and bias.isfinite().all()):
-            raise ValueError("NaN or infinite numbers")
-    except Exception as error:  # torch.load raises anything on what is no weight file
+            raise ValueError("its numbers are not finite")
+    except ValueError as error:
         raise UserError(
-            f"aesthetic_quality: {path} holds no linear head: {in_one_line(error)}. It must be a state dict of weight "
+            f"aesthetic_quality: {path} is no linear head: {error}. It must be a state dict of weight "
             "[1, d] and bias [1]"
         ) from error
     return weight, bias
-
-
-def _state(path: Path) -> Mapping[str, Tensor]:
-    """The file's tensors by name; nothing in it is executed."""
-    if path.suffix == ".safetensors":
-        from safetensors.torch import load_file
-
-        tensors: Mapping[str, Tensor] = load_file(path)
-        return tensors
-    state: Mapping[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
-    return state
 
 
 def check_fit(head: str, weight: Float[Tensor, "1 d"], encoder: Encoder) -> None:

@@ -1,8 +1,11 @@
 """What metrics on features of an image encoder share: the encoder, and how features change along a stream."""
 
 import math
+import pickle
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -47,6 +50,20 @@ def as_published(encoder: Encoder, resize: Resize, numbers: Literal["float", "8-
     eight frames of one, 8-bit numbers.
     """
     return replace(encoder, prepare=replace(encoder.prepare, resize=resize, antialias=False, torchvision=numbers))
+
+
+def read_tensors(path: Path) -> Mapping[str, Tensor]:
+    """The tensors of a .safetensors or .pth file, by name; nothing in it is executed. ValueError for another file."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        tensors = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
+    except (pickle.UnpicklingError, EOFError, SafetensorError, RuntimeError, OSError) as error:
+        raise ValueError("it is no file of tensors alone") from error
+    if not isinstance(tensors, Mapping) or not all(isinstance(value, Tensor) for value in tensors.values()):
+        raise ValueError("it does not hold tensors by name")
+    return tensors
 
 
 class Followed(ABC):

@@ -17,6 +17,7 @@ from rewards.base import UserError
 from rewards.encoders import file_digest, in_one_line
 from rewards.registry import component
 from sn_eval.metrics.base import Block, Clip, Metric, MetricSpec, PerFrame, check_mode
+from sn_eval.metrics.features import read_tensors
 from sn_eval.results.evaluation import Mode
 
 SIDE = 512  # the longer side is brought down to
@@ -84,9 +85,8 @@ def load_musiq(weights: Path) -> nn.Module:
         )
     network: Any = MUSIQ(pretrained=False)
     try:
-        state = torch.load(weights, map_location="cpu", weights_only=True)
-        network.load_state_dict({key.removeprefix("module."): value for key, value in state.items()})
-    except Exception as error:  # torch.load raises anything on what is no weight file
+        network.load_state_dict({key.removeprefix("module."): x for key, x in read_tensors(weights).items()})
+    except (ValueError, RuntimeError) as error:
         raise UserError(
             f"imaging_quality: {weights} holds no weights of MUSIQ-SPAQ: {in_one_line(error)}. "
             "Name musiq_spaq_ckpt-358bb6af.pth of pyiqa"
