@@ -16,13 +16,13 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
-from sn_eval.metrics.sources import Source
 from torch import Tensor
 
 from rewards.encoders import Encoder
 from rewards.flow import flow
 from rewards.functional import luminance
 from sn_eval.evaluation.evaluate import evaluate_one, measure_frames
+from sn_eval.evaluation.sources import Source
 from sn_eval.evaluation.suite import Suite, load_suite
 from sn_eval.video import VideoWriter
 

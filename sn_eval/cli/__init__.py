@@ -9,7 +9,10 @@ from typer.core import TyperGroup
 from sn_eval.cli import (
     compare,
     doctor,
+    evaluate,
     generate,
+    metrics,
+    metrics_audit,
     models,
     rewards,
     rewards_audit,
@@ -68,6 +71,7 @@ def root(
 
 app.command()(generate.generate)
 app.command()(compare.compare)
+app.command()(evaluate.evaluate)
 app.command()(doctor.doctor)
 
 _models = group(name="models", help="The video models, and how far their previews can be trusted.")
@@ -84,6 +88,12 @@ _rewards.command("fit")(rewards_learning.fit)
 _rewards.command("next")(rewards_learning.propose)
 _rewards.command("audit")(rewards_audit.audit)
 app.add_typer(_rewards)
+
+_metrics = group(name="metrics", help="What judges videos.")
+_metrics.command("list")(metrics.list_metrics)
+_metrics.command("show")(metrics.show)
+_metrics.command("audit")(metrics_audit.audit)
+app.add_typer(_metrics)
 
 _tabletop = group(name="tabletop", help="The rendered world, and the embedded model that learns it.")
 _tabletop.command("scene")(tabletop.scene)

@@ -20,9 +20,9 @@ from torch import Tensor
 from rewards.base import UserError
 from rewards.encoders import file_digest
 from rewards.remembering import remembering
+from sn_eval.evaluation.sources import Source, open_source
 from sn_eval.evaluation.suite import Judge, Suite
-from sn_eval.metrics.base import Block, Clip, Measured, Tally, blocks
-from sn_eval.metrics.sources import Source, open_source
+from sn_eval.metrics.base import Block, Clip, Measured, Tally, block_length, blocks
 from sn_eval.results.evaluation import Evaluation, VideoResult
 from sn_eval.results.files import write_whole
 
@@ -118,7 +118,7 @@ def evaluate_one(source: Source, suite: Suite, on_frames: OnFrames = lambda done
     notes = [f"{key}: {measured.note}" for key, measured in found.items() if measured.note]
     return VideoResult(
         video=source.name, path=str(source.path), prompt=source.prompt, frames=done, fps=clip.fps, width=size[0],
-        height=size[1], values=values,
+        height=size[1], frames_per_chunk=_whole(clip.metadata.get("frames_per_chunk")), values=values,
         parts={key: dict(measured.parts) for key, measured in found.items() if measured.parts},
         curves={key: tuple(measured.curve) for key, measured in found.items() if len(measured.curve) == done},
         notes=(*clip.notes, *notes), total=suite.total(values),
@@ -172,13 +172,17 @@ def _number(value: float) -> float | None:
     return None if math.isnan(value) else float(value)
 
 
+def _whole(value: object) -> int | None:
+    return int(value) if isinstance(value, int | float) and value >= 1 else None
+
+
 def measure_frames(
-    frames: Float[Tensor, "t 3 h w"], suite: Suite, clip: Clip | None = None, block: int = 32
+    frames: Float[Tensor, "t 3 h w"], suite: Suite, clip: Clip | None = None, block: int | None = None
 ) -> dict[str, Measured]:
     """A video that is in memory already, measured by all; for tests, benchmarks and notebooks."""
     clip = clip or Clip(frames=len(frames))
     bench = Bench.of(suite, clip)
     with torch.no_grad(), remembering():
-        for some in blocks(frames.split(block)):
+        for some in blocks(iter(frames.split(block or block_length(*frames.shape[-2:])))):
             bench.add(some)
     return bench.results()

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from rewards.base import UserError
 from sn_eval.evaluation.manifest import CHUNK, Manifest, Row, read_manifest
-from sn_eval.metrics.base import BLOCK, Clip
+from sn_eval.metrics.base import Clip, block_length
 from sn_eval.results import record as records
 from sn_eval.results.files import ResultsError
 from sn_eval.video import VideoInfo, probe, read_image, stream_video, uneven_note
@@ -24,7 +24,6 @@ SUFFIXES = frozenset({
 })  # fmt: skip
 UNFINISHED = ".partial.mp4"
 OWN = "video.mp4"  # beside a record.json it is one of our own runs
-NUMBERS = 2**26  # of one block, at most: larger pictures come in shorter blocks
 NOT_UTF8 = "{} has a name that is not UTF-8, so no table can hold it: rename it"
 
 
@@ -76,9 +75,9 @@ def find_sources(paths: Sequence[str], manifest: Path | None = None) -> Found:
 
 
 def open_source(
-    source: Source, block: int = BLOCK, info: VideoInfo | None = None
+    source: Source, block: int | None = None, info: VideoInfo | None = None
 ) -> tuple[Clip, Iterator[Float[Tensor, "t 3 h w"]]]:
-    """What is known of a video, and its frames: RGB 0..1, at most `block` at a time and fewer where they are large.
+    """What is known of a video, and its frames: RGB 0..1, `block` at a time (None: as its size suggests).
 
     info: from `probe`, if that was asked already. UserError, in one line, for a video that cannot be read, or whose
     rate is not known; while the frames come, for one whose end is damaged.
@@ -90,7 +89,7 @@ def open_source(
     size = (info.width, info.height)
     reference = None if source.anchor is None else read_image(source.anchor, size)
     clip = Clip(source.name, source.prompt, fps, info.frames, reference, source.metadata, _notes(source, info))
-    return clip, _blocks(source.path, info, max(1, min(block, NUMBERS // (3 * size[0] * size[1]))))
+    return clip, _blocks(source.path, info, block or block_length(info.height, info.width))
 
 
 def _notes(source: Source, info: VideoInfo) -> tuple[str, ...]:

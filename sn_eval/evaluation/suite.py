@@ -167,7 +167,9 @@ def _judge(member: Member, mode: Mode) -> Judge:
 
 
 def question(made: Reward) -> str:
-    """What a measure asks, in a sentence: the first of its file, else of its class."""
+    """What a measure asks, in a sentence: its own `question`, else the first of its file, else of its class."""
+    if hasattr(made, "question"):
+        return str(made.question)
     for text in (inspect.getdoc(inspect.getmodule(type(made))), inspect.getdoc(type(made))):
         if text:
             sentence = " ".join(text.split("\n\n")[0].split())

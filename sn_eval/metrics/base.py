@@ -20,7 +20,8 @@ from rewards.flow import flow, trusted
 from rewards.functional import fit_within, linear_to_lab, luminance, srgb_to_linear
 from sn_eval.results.evaluation import Measure, Mode
 
-BLOCK = 32  # frames a metric is given at a time
+BLOCK = 32  # frames a metric is given at a time …
+NUMBERS = 2**20  # … and numbers, at most: what fits a CPU's cache is measured twice as fast as what does not
 LIGHT_SIDE = 64  # light and colour are measured on frames whose longer side is at most this
 FLOW_SIDE = 256  # flow is measured on frames whose longer side is at most this
 
@@ -118,6 +119,15 @@ class Block:
         return len(self.frames)
 
 
+def block_length(height: int, width: int) -> int:
+    """How many frames of this size a block has.
+
+    >>> block_length(64, 64), block_length(256, 256), block_length(1080, 1920)
+    (32, 5, 2)
+    """
+    return max(2, min(BLOCK, NUMBERS // (3 * height * width)))
+
+
 def blocks(frames: Iterable[Float[Tensor, "_t 3 h w"]]) -> Iterator[Block]:
     """Blocks of a stream of frames, each with the last frame of the one before."""
     before = None
@@ -171,7 +181,7 @@ class Metric(BaseReward):
         for video, prompt, told in zip(whole, prompts, rows, strict=True):
             reference = None if anchor is None else video[0]
             clip = Clip(prompt=prompt, fps=fps, frames=len(video), reference=reference, metadata=told)
-            found.append(self.measure(video.split(BLOCK), clip))
+            found.append(self.measure(iter(video.split(block_length(*video.shape[-2:]))), clip))
         parts = {key: torch.tensor([f.parts.get(key, math.nan) for f in found]) for f in found for key in f.parts}
         curve = None
         if all(len(f.curve) == whole.shape[1] for f in found):

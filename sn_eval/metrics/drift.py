@@ -60,6 +60,7 @@ class Drift(Metric):
 
     def __init__(self, quantity: What = "subject", encoder: str | None = None, mode: Mode = "fixed") -> None:
         self.quantity = quantity
+        self.question = f"How far has the {quantity} got from start to end?"
         name = f"drift_{quantity}"
         check_mode(name, mode)
         if quantity == "subject":

@@ -3,12 +3,11 @@
 `evaluation.json` holds all of it; tidy tables and pages are made from it. Nothing here needs torch.
 """
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, ValidationError
+from pydantic import ConfigDict, Field, ValidationError
 
 from sn_eval.results.files import ResultsError, write_whole
 from sn_eval.results.record import Frozen, Score
@@ -26,6 +25,8 @@ class Measure(Frozen):
     what it measures with. encoder_sha256: of the weights behind it.
     """
 
+    model_config = ConfigDict(ser_json_inf_nan="strings")  # a range may be open to one side
+
     key: str
     name: str
     mode: Mode
@@ -42,7 +43,8 @@ class Measure(Frozen):
 class VideoResult(Frozen):
     """One video: None where a measure does not score it (`notes` says why).
 
-    values, parts, curves: by measure key; a curve has one number a frame. total: the suite's own total, None where the
+    frames_per_chunk: of the generator, where known. values, parts, curves: by measure key; a curve has one number a
+    frame. total: the suite's own total, None where the
     suite has none or nothing could be ranked.
     """
 
@@ -53,6 +55,7 @@ class VideoResult(Frozen):
     fps: float
     width: int
     height: int
+    frames_per_chunk: int | None = None
     values: Mapping[str, Score]
     parts: Mapping[str, Mapping[str, Score]] = Field(default_factory=dict)
     curves: Mapping[str, tuple[Score, ...]] = Field(default_factory=dict)
@@ -96,7 +99,7 @@ class Evaluation(Frozen):
 
     def save(self, path: Path) -> Path:
         """Write it, whole or not at all."""
-        write_whole(path, json.dumps(self.model_dump(mode="json"), ensure_ascii=False, allow_nan=False) + "\n")
+        write_whole(path, self.model_dump_json() + "\n")
         return path
 
     @classmethod

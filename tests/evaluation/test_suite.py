@@ -76,7 +76,7 @@ def test_a_total_lies_in_0_to_1_and_is_missing_where_a_part_is(values):
 def test_published_formulas_have_no_total():
     suite = load_suite("bundled", "reference")
     assert not suite.has_total
-    assert suite.total({key: 1.0 for key in [m.key for m in suite.measures]}) is None
+    assert suite.total(dict.fromkeys([m.key for m in suite.measures], 1.0)) is None
     assert {m.mode for m in suite.measures if m.name == "dynamic_degree"} == {"reference"}
 
 
