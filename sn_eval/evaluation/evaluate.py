@@ -111,9 +111,9 @@ def evaluate_one(source: Source, suite: Suite, on_frames: OnFrames = lambda done
             bench.add(block)
             done, size = done + len(block), (block.frames.shape[-1], block.frames.shape[-2])
             on_frames(done, clip.frames)
-    if done == 0:
-        raise UserError(f"cannot read {source.path}: it holds no frames. Choose a video that plays")
-    found = bench.results()
+        if done == 0:
+            raise UserError(f"cannot read {source.path}: it holds no frames. Choose a video that plays")
+        found = bench.results()  # inside: a reward may score its last piece only now
     values = {key: _number(measured.value) for key, measured in found.items()}
     notes = [f"{key}: {measured.note}" for key, measured in found.items() if measured.note]
     return VideoResult(
@@ -185,4 +185,4 @@ def measure_frames(
     with torch.no_grad(), remembering():
         for some in blocks(iter(frames.split(block or block_length(*frames.shape[-2:])))):
             bench.add(some)
-    return bench.results()
+        return bench.results()
