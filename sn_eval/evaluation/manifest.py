@@ -152,7 +152,7 @@ def _fps(value: Any) -> float | None:
         return None
     try:
         rate = math.nan if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         rate = math.nan
     if not 0 < rate < math.inf:
         raise UserError(f"has fps {value!r}: it must be a number above 0")
@@ -161,7 +161,7 @@ def _fps(value: Any) -> float | None:
 
 def _frames(value: Any) -> int:
     """A whole number of frames."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or value < 1 or value != int(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 1 <= value < 1e9 or value % 1:
         raise UserError(f"has {CHUNK} {value!r}: it must be a whole number of at least 1")
     return int(value)
 
@@ -177,7 +177,7 @@ def _parsed(value: Any) -> Any:
     text = value.strip()
     if text.lower() in ("true", "false"):
         return text.lower() == "true"
-    if not NUMBER.fullmatch(text):
+    if not NUMBER.fullmatch(text) or len(text) > 40:  # what is longer is an identifier
         return text
     number = float(text)
     if text.lstrip("+-").isdigit():

@@ -14,6 +14,7 @@ import av
 import numpy as np
 import torch
 from av.stream import Disposition
+from av.video.reformatter import VideoReformatter
 from jaxtyping import UInt8
 from torch import Tensor
 
@@ -79,8 +80,9 @@ def stream_video(path: Path | str, chunk: int = 32) -> Iterator[UInt8[Tensor, "t
     with _opened(path) as container:
         held: list[Tensor] = []
         try:
+            converter = VideoReformatter()  # one for all frames: making it costs more than a small frame
             for frame in _frames(path, container):
-                held.append(_rgb(frame))
+                held.append(_rgb(frame, converter))
                 if len(held) == chunk:
                     yield torch.stack(held)
                     held = []
@@ -182,14 +184,14 @@ def _is_shown(packet: Any, stream: Any) -> bool:
 # --- from frames to RGB -----------------------------------------------------------------------------------
 
 
-def _rgb(frame: Any) -> UInt8[Tensor, "3 h w"]:
+def _rgb(frame: Any, converter: Any) -> UInt8[Tensor, "3 h w"]:
     """A frame as RGB bytes, upright; transparent parts white."""
     if _may_be_transparent(frame):
-        pixels = torch.from_numpy(frame.to_ndarray(format="rgba")).int()
+        pixels = torch.from_numpy(converter.reformat(frame, format="rgba").to_ndarray()).int()
         colour, alpha = pixels[..., :3], pixels[..., 3:]
         pixels = ((colour * alpha + 255 * (255 - alpha) + 127) // 255).byte()
     else:
-        pixels = torch.from_numpy(frame.to_ndarray(format="rgb24"))
+        pixels = torch.from_numpy(converter.reformat(frame, format="rgb24").to_ndarray())
     return (_turn(frame) or Turn()).apply(pixels).permute(2, 0, 1)
 
 

@@ -14,6 +14,7 @@ from PIL import Image
 from rewards.base import UserError
 from sn_eval.evaluation import sources
 from sn_eval.evaluation.sources import Source, find_sources, open_source
+from sn_eval.metrics.base import block_length
 from sn_eval.results import record as records
 from sn_eval.results.record import Component, Cost, Environment, Quantity, Record, Seconds
 from sn_eval.video import probe, read_video, stream_video
@@ -259,12 +260,13 @@ def test_what_comes_out_is_what_is_in_the_file(tmp_path):
     assert torch.equal(torch.cat(found), read_video(path).float() / 255)
 
 
-def test_large_frames_come_in_short_blocks(tmp_path, monkeypatch):
-    path = film(tmp_path / "v.mkv", pictures(9), "ffv1", "bgr0")
-    monkeypatch.setattr(sources, "NUMBERS", 4 * 3 * 48 * 64)
-    assert [len(block) for block in open_source(Source(path, "v"))[1]] == [4, 4, 1]
-    monkeypatch.setattr(sources, "NUMBERS", 1)
-    assert [len(block) for block in open_source(Source(path, "v"))[1]] == [1] * 9
+def test_large_frames_come_in_short_blocks(tmp_path):
+    for name, size in (("small", (48, 64)), ("large", (1080, 1920))):
+        frames = pictures(2, *size) * 20
+        path = film(tmp_path / f"{name}.mp4", frames, options={"preset": "ultrafast"})
+        length = len(next(open_source(Source(path, name))[1]))
+        assert length == block_length(*size)
+        assert length * 3 * size[0] * size[1] * 4 < 2**28, "of 4 bytes each: a quarter of a gigabyte at most"
 
 
 def test_frames_are_read_only_when_they_are_asked_for(tmp_path, monkeypatch):
