@@ -6,6 +6,7 @@ Every text is escaped, and the page forbids scripts and outside resources by its
 import base64
 import io
 import math
+import re
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,15 +15,23 @@ from typing import Any, ClassVar, TypeAlias
 
 from jaxtyping import Float, UInt8
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+from PIL import Image
 from torch import Tensor
 
+from rewards.functional import fit_within
 from sn_eval.results.files import write_whole
-from sn_eval.video import SheetRow, VideoWriter, contact_sheet, spread, to_uint8
+from sn_eval.video import SheetRow, VideoWriter, contact_sheet, spread, to_uint8, upscale
 
 SIDE = 224  # pixels that a small video is enlarged to, at most
 TILES = 8  # pictures of a strip
+BROAD = 9  # columns that fit beside each other in the width of the text
+LONG = 40  # letters of a sentence in a cell that is not to be squeezed
+STILL = 168  # pixels that a still picture is wide and high, at most
+QUALITY = 85  # of stills, as JPEG
 LOOKS = {
     "pass": "good", "no alarm": "good", "miss": "bad", "alarm": "bad", "not evaluable": "open", "not resolved": "open",
+    "B better": "good", "A better": "bad",
 }  # fmt: skip
 
 Cell: TypeAlias = str | float | bool | None
@@ -42,29 +51,51 @@ class Words:
 class Table:
     """Rows under columns; numbers stand right, None and NaN are dashes, True and False are "pass" and "miss".
 
-    The words of LOOKS ("pass", "miss", "not evaluable", "alarm", …) get a colour besides.
+    The words of LOOKS ("pass", "miss", "not evaluable", "alarm", …) get a colour besides. A column's name may have a
+    second line, in small print, and may then break behind "_". foot: rows that sum up the others. links: anchor of the
+    section that a row's first cell leads to, "" for none. A table of many columns may be wider than the text; its first
+    column then stays in view.
     """
 
     columns: Sequence[str]
     rows: Sequence[Sequence[Cell]]
     note: str = ""
+    foot: Sequence[Sequence[Cell]] = ()
+    links: Sequence[str] = ()
     kind: ClassVar[str] = "table"
 
     @property
-    def head(self) -> list[tuple[str, str]]:
-        """(name, class) of every column."""
-        return [(name, "number" if self._numeric(i) else "") for i, name in enumerate(self.columns)]
+    def head(self) -> list[tuple[str, str, str]]:
+        """(name, small print, class) of every column."""
+        parted = [name.partition("\n") for name in self.columns]
+        return [
+            (name, small, " ".join([*["number"] * self._numeric(i), *["tall"] * bool(two)]))
+            for i, (name, two, small) in enumerate(parted)
+        ]
 
     @property
-    def body(self) -> list[list[tuple[str, str]]]:
-        """(text, class) of every cell."""
-        return [
-            [_cell(value, look) for value, (_, look) in zip(row, self.head, strict=True)] for row in self.rows
-        ]  # fmt: skip
+    def body(self) -> list[tuple[str, list[tuple[str, str]]]]:
+        """(anchor, (text, class) of every cell) of every row."""
+        anchors = [*self.links, *[""] * (len(self.rows) - len(self.links))]
+        return list(zip(anchors, self._texts(self.rows), strict=True))
+
+    @property
+    def sums(self) -> list[list[tuple[str, str]]]:
+        """(text, class) of every cell of the foot."""
+        return self._texts(self.foot)
+
+    @property
+    def broad(self) -> bool:
+        """Whether it needs more than the width of the text."""
+        return len(self.columns) > BROAD
+
+    def _texts(self, rows: Sequence[Sequence[Cell]]) -> list[list[tuple[str, str]]]:
+        looks = ["number" if self._numeric(i) else "" for i in range(len(self.columns))]
+        return [[_cell(value, look) for value, look in zip(row, looks, strict=True)] for row in rows]
 
     def _numeric(self, column: int) -> bool:
         values = [row[column] for row in self.rows if row[column] is not None]
-        return bool(values) and all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
+        return bool(self.rows) and all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
 
 
 @dataclass(frozen=True)
@@ -108,15 +139,49 @@ class Clips:
     kind: ClassVar[str] = "clips"
 
 
-Block: TypeAlias = Words | Table | Chart | Clips
+@dataclass(frozen=True)
+class Still:
+    """One picture of a video with a few words, RGB uint8."""
+
+    caption: str
+    picture: UInt8[Tensor, "3 h w"]
+
+    @property
+    def source(self) -> str:
+        """As JPEG, so large that it fits."""
+        pixels = fitted(self.picture[None], STILL)[0].permute(1, 2, 0).contiguous().numpy()
+        file = io.BytesIO()
+        Image.fromarray(pixels).save(file, format="JPEG", quality=QUALITY, optimize=True)
+        return _data("image/jpeg", file.getvalue())
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Stills of one moment, under a title, with what happened there."""
+
+    title: str
+    stills: Sequence[Still]
+    words: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Moments of one video, side by side."""
+
+    moments: Sequence[Moment]
+    kind: ClassVar[str] = "moments"
+
+
+Block: TypeAlias = Words | Table | Chart | Clips | Moments
 
 
 @dataclass(frozen=True)
 class Section:
-    """What belongs together under a heading."""
+    """What belongs together under a heading. anchor: by which the links of a table find it."""
 
     heading: str
     blocks: Sequence[Block]
+    anchor: str = ""
 
 
 def write_page(path: Path | str, title: str, sections: Sequence[Section]) -> Path:
@@ -128,26 +193,49 @@ def write_page(path: Path | str, title: str, sections: Sequence[Section]) -> Pat
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
+    jinja.filters["breakable"] = _breakable
     write_whole(Path(path), jinja.get_template("page.html.jinja").render(title=title, sections=sections))
     return Path(path)
+
+
+def fitted(frames: UInt8[Tensor, "t 3 h w"], side: int) -> UInt8[Tensor, "t 3 h2 w2"]:
+    """Frames whose longer side is about `side` pixels: large ones averaged down, tiny ones enlarged by a whole factor.
+
+    >>> import torch
+    >>> fitted(torch.zeros(1, 3, 64, 48, dtype=torch.uint8), 200).shape
+    torch.Size([1, 3, 192, 144])
+    """
+    scale = max(1, side // max(frames.shape[-2:]))
+    return upscale(to_uint8(fit_within(frames.cpu().float() / 255, side)), scale)
+
+
+def _breakable(text: str) -> Markup:
+    """A line may end within a long name: behind "_", "/", ":" or "[".
+
+    >>> _breakable("a_b < c")
+    Markup('a_<wbr>b &lt; c')
+    """
+    return Markup("<wbr>").join(re.split(r"(?<=[_/:\[])(?=\S)", text))
 
 
 def _cell(value: Cell, look: str) -> tuple[str, str]:
     if isinstance(value, bool):
         value = "pass" if value else "miss"
     if isinstance(value, str):
-        return value, LOOKS.get(value, look)
+        return value, LOOKS.get(value, look or ("long" if len(value) > LONG and " " in value else ""))
     return _number(value), look
 
 
 def _number(value: float | None) -> str:
-    """Three decimals, none for whole and large numbers, a dash for what is not known.
+    """Three decimals, none for whole and large numbers, a dash for what is not known; tiny ones as 1.2e-05.
 
-    >>> [_number(x) for x in (0.12345, 3, 3.0, -1234.5, None, math.nan)]
-    ['0.123', '3', '3.000', '-1,234', '–', '–']
+    >>> [_number(x) for x in (0.12345, 3, 3.0, -1234.5, None, math.nan, 0.000012, 0.0)]
+    ['0.123', '3', '3.000', '-1,234', '–', '–', '1.2e-05', '0.000']
     """
     if value is None or math.isnan(value):
         return "–"
+    if 0 < abs(value) < 0.001:
+        return f"{value:.1e}"
     return f"{value:,.0f}" if isinstance(value, int) or abs(value) >= 1000 else f"{value:.3f}"
 
 

@@ -6,7 +6,7 @@ own, so no meaning hangs on colour alone.
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import altair as alt
 import vl_convert
@@ -16,8 +16,19 @@ DASHES = ([1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [12, 4], [1, 3], [4, 4])
 SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-right")
 FONT = "DejaVu Sans, Verdana, Arial, sans-serif"
 WIDTH, HEIGHT = 560, 320
+DRESS = {
+    "font": FONT,
+    "background": "white",
+    "axis": {"labelFontSize": 12, "titleFontSize": 13, "gridColor": "#e4e4e4"},
+    "legend": {
+        "labelFontSize": 12, "symbolSize": 120, "symbolOpacity": 1, "symbolStrokeWidth": 0, "labelLimit": 320,
+    },
+    "title": {"fontSize": 15, "anchor": "start", "offset": 12},
+}  # fmt: skip
 
-Row = Mapping[str, Any]
+Row: TypeAlias = Mapping[str, Any]
+Drawing: TypeAlias = alt.TopLevelMixin | Mapping[str, Any]
+"""A chart of altair, or a Vega-Lite specification as such: many panels are checked by altair too slowly."""
 
 
 def curves(
@@ -68,17 +79,29 @@ def curves(
     return svg(alt.layer(*layers).properties(width=WIDTH, height=HEIGHT, title=title))
 
 
-def svg(chart: alt.TopLevelMixin) -> str:
+def svg(chart: Drawing) -> str:
     """A chart in this project's dress as SVG text; nothing is fetched."""
-    dressed = (
-        chart.configure(font=FONT, background="white")
-        .configure_axis(labelFontSize=12, titleFontSize=13, gridColor="#e4e4e4")
-        .configure_legend(labelFontSize=12, symbolSize=120, symbolOpacity=1, symbolStrokeWidth=0, labelLimit=320)
-        .configure_title(fontSize=15, anchor="start", offset=12)
-    )
-    version = ".".join(alt.SCHEMA_VERSION.lstrip("v").split(".")[:2])
-    drawn: str = vl_convert.vegalite_to_svg(dressed.to_json(), vl_version=version, allowed_base_urls=[])
+    drawn: str = vl_convert.vegalite_to_svg(_dressed(chart), vl_version=_version(), allowed_base_urls=[])
     return drawn
+
+
+def png(chart: Drawing, scale: float = 1.0) -> bytes:
+    """A chart in this project's dress as a PNG file, `scale` pixels for each of its own; nothing is fetched."""
+    drawn: bytes = vl_convert.vegalite_to_png(
+        _dressed(chart), vl_version=_version(), scale=scale, allowed_base_urls=[]
+    )  # fmt: skip
+    return drawn
+
+
+def _dressed(chart: Drawing) -> str:
+    """The chart as JSON, with this project's font, sizes and colours."""
+    made = dict(chart) if isinstance(chart, Mapping) else chart.to_dict()
+    return json.dumps({**made, "config": {**made.get("config", {}), **DRESS}}, sort_keys=True)
+
+
+def _version() -> str:
+    """The version of Vega-Lite that altair writes, as vl_convert names it."""
+    return ".".join(alt.SCHEMA_VERSION.lstrip("v").split(".")[:2])
 
 
 def _scale(channel: Any, field: str, names: Sequence[str], values: Sequence[Any]) -> Any:

@@ -1,14 +1,16 @@
 """The page is one file: nothing outside is named, nothing in a text can act, videos play, tables read well."""
 
 import base64
+import io
 import re
 from html.parser import HTMLParser
 
 import pytest
 import rewarding
 import torch
+from PIL import Image
 
-from sn_eval.page import Chart, Clips, Pair, Section, Table, Words, write_page
+from sn_eval.page import Chart, Clips, Moment, Moments, Pair, Section, Still, Table, Words, write_page
 from sn_eval.results.files import ResultsError
 from sn_eval.video import read_video, upscale
 
@@ -114,3 +116,40 @@ def test_an_unwritable_place_is_one_clear_line(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ResultsError, match="cannot write"):
         write_page(tmp_path / "file" / "page.html", "Audit", [])
+
+
+def test_a_table_sums_up_links_and_breaks_long_names(tmp_path):
+    rows = [["a_long/name.mp4", 0.5, None], ["b.mp4", 0.00004, None]]
+    table = Table(["video", "subject_consistency ↑\nimagenet-lite0", "none"], rows, foot=[["mean", 0.25, None]],
+                  links=["video-1"])  # fmt: skip
+    path = write_page(tmp_path / "page.html", "T", [Section("Values", [table]), Section("A", [], anchor="video-1")])
+    text = path.read_text("utf-8")
+    seen = Seen(text)
+    assert [a["href"] for a in seen.of("a")] == ["#video-1"]
+    assert [s.get("id") for s in seen.of("section")] == [None, "video-1"]
+    assert "a_<wbr>long/<wbr>name.mp4" in text
+    assert [th.get("class") for th in seen.of("th")] == [None, "number tall", "number"]
+    assert "<small>imagenet-lite0</small>" in text
+    foot = text[text.index("<tfoot>") :]
+    assert ">mean<" in foot
+    assert ">0.250<" in foot
+    assert "4.0e-05" in text
+    assert 'class="wide"' in text
+
+
+def test_a_table_of_many_columns_may_be_wider_than_the_text(tmp_path):
+    write_page(tmp_path / "page.html", "T", [Section("S", [Table(["m"] * 20, [[0.5] * 20])])])
+    assert 'class="wide broad"' in (tmp_path / "page.html").read_text("utf-8")
+
+
+def test_moments_show_pictures_that_fit_with_their_words(tmp_path):
+    large, tiny = torch.zeros(3, 90, 1000, dtype=torch.uint8), torch.full((3, 20, 16), 255, dtype=torch.uint8)
+    moment = Moment("1 · 2.5 s", [Still("frame 19", large), Still(EVIL, tiny)], ["subject fell", EVIL])
+    seen = page(tmp_path, Moments([moment, Moment("2", [])]))
+    pictures = [Image.open(io.BytesIO(base64.b64decode(img["src"].split(",")[1]))) for img in seen.of("img")]
+    assert [(p.format, p.size) for p in pictures] == [("JPEG", (168, 15)), ("JPEG", (128, 160))]
+    assert [p.getpixel((5, 5)) for p in pictures] == [(0, 0, 0), (255, 255, 255)]
+    assert seen.of("img")[0]["alt"] == "frame 19: 1 · 2.5 s"
+    for words in ("1 · 2.5 s", "frame 19", "subject fell", "2"):
+        assert words in seen.text
+    assert not seen.of("script")
