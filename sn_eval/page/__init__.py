@@ -210,12 +210,12 @@ def fitted(frames: UInt8[Tensor, "t 3 h w"], side: int) -> UInt8[Tensor, "t 3 h2
 
 
 def _breakable(text: str) -> Markup:
-    """A line may end within a long name: behind "_", "/", ":" or "[".
+    """A line may end within a long name: behind "_", "/" or ":", and before "[".
 
-    >>> _breakable("a_b < c")
-    Markup('a_<wbr>b &lt; c')
+    >>> _breakable("a_b[c/] < d: e")
+    Markup('a_<wbr>b<wbr>[c/<wbr>] &lt; d: e')
     """
-    return Markup("<wbr>").join(re.split(r"(?<=[_/:\[])(?=\S)", text))
+    return Markup("<wbr>").join(re.split(r"(?<=[_/:])(?=[^\s\[])|(?<=\S)(?=\[)", text))
 
 
 def _cell(value: Cell, look: str) -> tuple[str, str]:
