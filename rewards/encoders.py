@@ -188,7 +188,8 @@ class Encoder:
 
     @torch.no_grad()
     def _run(self, part: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
-        self.network.to(images.device)
+        if next(self.network.parameters()).device != images.device:  # `to` looks through all weights each time
+            self.network.to(images.device)
         flat = images.reshape(-1, *images.shape[-3:]).to(self.dtype)
         h, w = self.prepare.resized(*images.shape[-2:])
         try:

@@ -66,10 +66,10 @@ def warp(pictures: Float[Tensor, "n c h w"], motion: Float[Tensor, "n 2 h w"]) -
     tensor([[[[2., 3., 3.]]]])
     """
     h, w = pictures.shape[-2:]
-    y, x = torch.meshgrid(torch.arange(h), torch.arange(w), indexing="ij")
-    place = torch.stack([x, y]).to(pictures) + 0.5 + motion
-    size = pictures.new_tensor([w, h]).view(1, 2, 1, 1)
-    grid = (2 * place / size - 1).permute(0, 2, 3, 1)
+    x, y = ((2 * torch.arange(side).to(pictures) + 1) / side - 1 for side in (w, h))  # centres, in −1..1
+    grid = torch.empty(*motion[:, 0].shape, 2).to(pictures)
+    torch.add(x, motion[:, 0], alpha=2 / w, out=grid[..., 0])
+    torch.add(y[:, None], motion[:, 1], alpha=2 / h, out=grid[..., 1])
     return F.grid_sample(pictures, grid, padding_mode="border", align_corners=False)
 
 
@@ -93,4 +93,4 @@ def trusted(there: Float[Tensor, "n 2 h w"], back: Float[Tensor, "n 2 h w"]) -> 
 
 def length(motion: Float[Tensor, "n 2 h w"]) -> Float[Tensor, "n h w"]:
     """How far each pixel goes (`norm` over a dimension of two takes ten times as long)."""
-    return torch.hypot(motion[:, 0], motion[:, 1])
+    return motion[:, 0].square().addcmul_(motion[:, 1], motion[:, 1]).sqrt_()

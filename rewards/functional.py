@@ -440,7 +440,5 @@ def unlike(
     step = max(1, min(earlier.shape[-2:]) // 64)  # the light is known from fewer pixels
     before, after = (x[..., ::step, ::step].flatten(2) for x in (earlier, later))
     gain = log_gain(after, before, torch.ones_like(before, dtype=torch.bool)).exp()
-    expected = (earlier * gain[..., None, None]).clamp(0, 1)
-    more = later - expected
-    over = earlier >= 0.98
-    return ((more < -noise) | ((more > noise) & ~over)).any(1)
+    more = (earlier * gain[..., None, None]).clamp_(0, 1).neg_().add_(later)
+    return ((more < -noise) | ((more > noise) & (earlier < 0.98))).any(1)

@@ -39,7 +39,7 @@ def moving(frames: int, side: int) -> Float[Tensor, "t 3 h w"]:
 
 
 def cost(name: str = "bundled", repeats: int = 3) -> tuple[float, float, float]:
-    """(whole suite, its encoders alone, its flow alone) in seconds on one video; the best of `repeats` each.
+    """(whole suite, its encoders alone, its flow alone) in CPU seconds on one video; the least of `repeats` each.
 
     Flow alone: there and back between neighbours, and between the neighbours of every frame (motion_smoothness).
     """
@@ -70,12 +70,12 @@ def encoders_of(suite: Suite) -> list[Encoder]:
 
 
 def best(run: Callable[[], object], repeats: int) -> float:
-    """The shortest of so many runs, in seconds."""
+    """The least of so many runs, in CPU seconds: other work on the machine does not count."""
     times = []
     for _ in range(repeats):
-        began = time.perf_counter()
+        began = time.process_time()
         run()
-        times.append(time.perf_counter() - began)
+        times.append(time.process_time() - began)
     return min(times)
 
 

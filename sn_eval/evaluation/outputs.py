@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from sn_eval.evaluation import evaluation_page
+from sn_eval.evaluation.evaluation_view import remembering
 from sn_eval.page import Section
 from sn_eval.results.evaluation import FILE_NAME, Evaluation
 from sn_eval.results.tidy import write_curves, write_table
@@ -28,7 +29,8 @@ def write_files(
     ]
     if page:
         chunks = {video.video: video.frames_per_chunk for video in found.videos if video.frames_per_chunk}
-        files.append(("page", evaluation_page.write(found, out / "page.html", frames_per_chunk=chunks, more=more)))
-        drawn = evaluation_page.pictures(found, out / "pictures", frames_per_chunk=chunks)
-        files += [("curves", path) for path in drawn]
+        frames = remembering()  # page and pictures show the same ones
+        shown = evaluation_page.write(found, out / "page.html", frames=frames, frames_per_chunk=chunks, more=more)
+        drawn = evaluation_page.pictures(found, out / "pictures", frames=frames, frames_per_chunk=chunks)
+        files += [("page", shown), *(("curves", path) for path in drawn)]
     return files

@@ -105,8 +105,10 @@ def frames_at(path: Path | str, times: Sequence[int]) -> UInt8[Tensor, "n 3 h w"
     wanted, seen = set(times), 0
     found: dict[int, Tensor] = {}
     for frames in stream_video(path):
-        found |= {seen + i: frames[i] for i in range(len(frames)) if seen + i in wanted}
+        found |= {seen + i: frames[i].clone() for i in range(len(frames)) if seen + i in wanted}
         seen += len(frames)
+        if len(found) == len(wanted):
+            break
     if missing := sorted(wanted - found.keys()):
         raise UserError(f"{path} has no frame {missing[0]}: it has {seen} frames, numbered from 0")
     return torch.stack([found[time] for time in times])
