@@ -26,12 +26,14 @@ FOLDER = Path(__file__).parent / "suites"
 class Member(Frozen):
     """One measurement of a suite.
 
-    use, params: as for `metrics.create`. weight: in the total, 0 for none. normal: which values count as 0 and as 1 in
+    use, params: as for `metrics.create`. encoder_sha256: of the weights that its encoder must have, so that figures of two
+    machines mean the same; None takes any. weight: in the total, 0 for none. normal: which values count as 0 and as 1 in
     the total; a measure that falls as things get better has the larger one first.
     """
 
     use: str
     params: Mapping[str, Any] = Field(default_factory=dict)
+    encoder_sha256: str | None = None
     weight: float = Field(default=0.0, ge=0)
     normal: tuple[float, float] | None = None
 
@@ -162,8 +164,19 @@ def _judge(member: Member, mode: Mode) -> Judge:
     if "mode" in inspect.signature(metrics.resolve(member.use)).parameters:
         params.setdefault("mode", mode)
     made = metrics.create(member.use, **params)
+    _check_weights(member, made)
     metric = made if isinstance(made, Metric) else ByPiece(made)
     return Judge(metric, described(made.spec, question(made)), member.weight, member.normal or (0.0, 1.0))
+
+
+def _check_weights(member: Member, made: Reward) -> None:
+    """UserError where the encoder has other weights than the suite was written for."""
+    wanted, found = member.encoder_sha256, made.spec.encoder_sha256
+    if wanted is not None and wanted != found:
+        raise UserError(
+            f"{member.use}: the weights of encoder {made.spec.encoder!r} have the SHA-256 {str(found)[:12]}…, the suite "
+            f"wants {wanted[:12]}…: figures would not compare. Install those weights, or leave encoder_sha256 out"
+        )
 
 
 def question(made: Reward) -> str:

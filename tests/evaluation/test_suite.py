@@ -103,6 +103,11 @@ def test_every_built_in_suite_can_be_read():
         ("name: x\nabout: y\nmetrics: [{use: moving_share}, {use: moving_share}]", "twice"),
         ("name: x\nabout: y\nmetrics: [{use: moving_share, params: {lest: 1}}]", "no parameter 'lest'"),
         ("{", "cannot read suite"),
+        (
+            "name: x\nabout: y\nmetrics: [{use: frame_consistency, params: {encoder: imagenet-lite0@32}, "
+            "encoder_sha256: abc}]",
+            "weights of encoder 'imagenet-lite0@32' have the SHA-256 [0-9a-f]{12}…, the suite wants abc",
+        ),
     ],
 )
 def test_a_wrong_suite_gets_one_clear_line(tmp_path, text, said):
