@@ -26,9 +26,9 @@ FOLDER = Path(__file__).parent / "suites"
 class Member(Frozen):
     """One measurement of a suite.
 
-    use, params: as for `metrics.create`. encoder_sha256: of the weights that its encoder must have, so that figures of two
-    machines mean the same; None takes any. weight: in the total, 0 for none. normal: which values count as 0 and as 1 in
-    the total; a measure that falls as things get better has the larger one first.
+    use, params: as for `metrics.create`. encoder_sha256: of the weights that its encoder must have, so that figures
+    of two machines mean the same; None takes any. weight: in the total, 0 for none. normal: which values count as 0
+    and as 1 in the total; a measure that falls as things get better has the larger one first.
     """
 
     use: str
@@ -174,8 +174,8 @@ def _check_weights(member: Member, made: Reward) -> None:
     wanted, found = member.encoder_sha256, made.spec.encoder_sha256
     if wanted is not None and wanted != found:
         raise UserError(
-            f"{member.use}: the weights of encoder {made.spec.encoder!r} have the SHA-256 {str(found)[:12]}…, the suite "
-            f"wants {wanted[:12]}…: figures would not compare. Install those weights, or leave encoder_sha256 out"
+            f"{member.use}: the weights of encoder {made.spec.encoder!r} have the SHA-256 {str(found)[:12]}…, the "
+            f"suite wants {wanted[:12]}…: figures would not compare. Install those weights, or leave encoder_sha256 out"
         )
 
 
