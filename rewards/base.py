@@ -70,7 +70,7 @@ class RewardSpec:
         to judge by a family that it searched on. A composite has the families of all its parts.
     needs: any of "prompt" (texts must not be empty), "anchor" (without one, the video's own first frame
     serves),
-        "masks" (read from metadata).
+        "masks" (read from metadata), "seed" (metadata's: with the prompt it determines a tabletop scene).
     batch_tolerance: how far a score may move when the same video is scored in another batch.
     cost: what one call costs, roughly.
     falls_under: corruptions that must lower it, holds_under: harmless changes that must not move it, by the

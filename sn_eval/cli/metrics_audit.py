@@ -1,5 +1,6 @@
 """`sn-eval metrics audit`: does a metric get worse where a video does, and what does it make of a frozen one?"""
 
+import inspect
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from sn_eval.audit.windows import Window
 
 Option = typer.Option
+SHORTER: dict[str, dict[str, Any]] = {"clip_to_clip_consistency": {"seconds": 0.5}}
+"""Windows last about two seconds, one clip of VBench-Long's: there clips are made shorter."""
 
 
 def audit(
@@ -62,29 +65,37 @@ def _chosen(
     uses: "Sequence[str]", suite: str | None, params: dict[str, Any], bars: Bars
 ) -> "list[tuple[str, Reward]]":
     """The metrics that are meant, each with what it is called in tables."""
-    from sn_eval import metrics
     from sn_eval.cli.metrics import measurements
-    from sn_eval.evaluation.by_piece import ByPiece
-    from sn_eval.evaluation.suite import load_suite
-    from sn_eval.metrics.base import key_of
+    from sn_eval.evaluation.suite import members_of, read_suite
 
     if uses and suite:
         raise ResultsError("name metrics or a --suite, not both")
     if params and not uses:
         raise ResultsError("--param is of one metric: name it, such as: sn-eval metrics audit drift --param …")
-    found: list[Reward]
     if uses:
-        found = [metrics.create(use, **params) for use in uses]
-        return [(use if ":" in use else key_of(made.spec), made) for use, made in zip(uses, found, strict=True)]
+        return [_made(use, params) for use in uses]
     if suite:
-        judges: list[Any] = [judge.metric for judge in load_suite(suite).judges]
-        found = [judge.reward if isinstance(judge, ByPiece) else judge for judge in judges]
-        return [(key_of(made.spec), made) for made in found]
+        spec = read_suite(suite)
+        return [_made(member.use, dict(member.params), spec.mode) for member in members_of(spec)]
     every = measurements()
     for each in every:
         if each.made is None:
             bars.say(f"not tried: {each.why}")
-    return [(key_of(each.made.spec), each.made) for each in every if each.made is not None]
+    return [_made(each.use, dict(each.params)) for each in every if each.made is not None]
+
+
+def _made(use: str, params: dict[str, Any], mode: str | None = None) -> "tuple[str, Reward]":
+    """A metric as it is audited, and what it is called. mode: for those that know modes."""
+    from sn_eval import metrics
+    from sn_eval.metrics.base import key_of
+
+    known = inspect.signature(metrics.resolve(use)).parameters
+    extra = {key: value for key, value in SHORTER.get(use, {}).items() if key not in params}
+    if mode is not None and "mode" in known:
+        params = {"mode": mode, **params}
+    made = metrics.create(use, **params, **extra)
+    name = use if ":" in use else key_of(made.spec)
+    return ", ".join([name, *(f"{key}={value}" for key, value in extra.items())]), made
 
 
 def _further(

@@ -48,7 +48,11 @@ class TabletopTruth(Metric):
 
     def __init__(self, shape: float = 0.6) -> None:
         self.shape = shape
-        self.spec = MetricSpec("tabletop_truth", ("colour-mask",), needs=("prompt", "anchor"))
+        self.spec = MetricSpec(
+            "tabletop_truth", ("colour-mask",), needs=("prompt", "anchor", "seed"),
+            falls_under=("vanish", "swap", "morph", "duplicate"),
+            holds_under=("exposure", "translation", "scale", "coloured_entry", "others_move", "object_motion"),
+        )  # fmt: skip
 
     def start(self, clip: Clip) -> "_Follow":
         """Draws the scene; UserError where prompt and seed determine none."""

@@ -136,6 +136,10 @@ def test_wrong_usage_is_one_line_and_code_2(mine, tmp_path, words, said):
     assert said in line
 
 
+def test_parameters_without_a_reward_are_one_line(tmp_path):
+    assert "--param is of one reward: name it" in one_line(audit(tmp_path, *QUICK, "--param", "strength=2"))
+
+
 def test_a_reward_that_is_not_there_or_fails_is_one_line_too(mine, tmp_path):
     assert "Did you mean 'lighting_consistency'?" in one_line(audit(tmp_path, "lightning_consistency", *QUICK))
     line = one_line(audit(tmp_path, mine("broken"), *QUICK))

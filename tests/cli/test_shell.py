@@ -19,10 +19,15 @@ COMMANDS = [
     "",
     "generate",
     "compare",
+    "evaluate",
     "doctor",
     "models",
     "models list",
     "models check",
+    "metrics",
+    "metrics list",
+    "metrics show",
+    "metrics audit",
     "rewards",
     "rewards list",
     "rewards show",
@@ -38,7 +43,8 @@ COMMANDS = [
     "tabletop train-clip",
     "tabletop check-clip",
 ]
-SILENT = ("models list", "rewards list", "rewards show", "rewards new")  # they have no progress to silence
+GROUPS = ("models", "metrics", "rewards", "tabletop")
+SILENT = ("models list", "metrics list", "rewards list", "rewards show", "rewards new")  # they have no progress to silence
 
 
 def sn_eval(*words: str):
@@ -50,7 +56,7 @@ def test_every_command_explains_itself(command):
     result = sn_eval(*command.split(), "--help")
     assert result.exit_code == 0
     assert "Usage: sn-eval " + command in result.stdout
-    leaf = command and command not in ("models", "rewards", "tabletop")
+    leaf = command and command not in GROUPS
     assert not leaf or (f"sn-eval {command}" in result.stdout.split("Usage:")[1].split("\n", 1)[1])  # an example
 
 
@@ -66,7 +72,7 @@ def test_every_command_is_in_this_test():
 
 
 def test_every_command_can_be_machine_read_and_quiet():
-    for command in set(COMMANDS) - {"", "models", "rewards", "tabletop"}:
+    for command in set(COMMANDS) - {"", *GROUPS}:
         text = sn_eval(*command.split(), "--help").stdout
         assert "--json" in text, command
         assert "--quiet" in text or command in SILENT, command
@@ -79,6 +85,7 @@ def test_every_command_can_be_machine_read_and_quiet():
         (["models", "chek"], "Did you mean 'check'?"),
         (["--colour"], "No such option: --colour"),
         (["rewards", "show"], "Missing argument"),
+        (["metrics", "show", "warping_eror"], "Did you mean 'warping_error'?"),
         (["rewards", "show", "lightning_consistency"], "Did you mean 'lighting_consistency'?"),
         (["tabletop", "scene", "a red ball", "--frames", "many"], "'--frames'"),
         (["tabletop", "scene", "a red ball", "--frames", "0"], "'--frames'"),
