@@ -1,4 +1,4 @@
-"""Is a long video still itself after minutes? VBench-Long's score from clip to clip.
+"""Does a long video stay itself from one short clip to the next? VBench-Long's score from clip to clip.
 
 Source: VBench-Long, in VBench++ (arXiv:2411.13503): VBench's consistency over the first frames of clips of two seconds,
 with DINOv2 ViT-B/14 (subject) or DreamSim (background).

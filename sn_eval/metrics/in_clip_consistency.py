@@ -1,4 +1,4 @@
-"""Does a long video stay itself over two seconds? VBench-Long's score inside of short clips.
+"""Does a long video stay itself inside of each two seconds? VBench-Long's score inside of short clips.
 
 Source: VBench-Long, in VBench++ (arXiv:2411.13503): the mean, over clips of two seconds, of VBench's consistency. With
 its default weights this is all that VBench-Long counts.

@@ -1,4 +1,4 @@
-"""Judge a tabletop video by what its scene says: are the things still there, of their shape, in the asked light?
+"""Are a tabletop scene's things still there, of their shape, in the asked light?
 
 Truth comes from the scene that the prompt and seed determine; measured with the classical meters of
 `sn_eval.tabletop.truth` (colour masks), which are no part of any encoder. `sn_eval.tabletop.meter_error` says how far
