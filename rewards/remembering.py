@@ -77,7 +77,7 @@ def _version(images: Tensor) -> int | None:
 def _number(picture: Float[Tensor, "3 h w"]) -> int:
     """The picture's own number, by size, type and every bit."""
     bits = picture.contiguous().view(-1).view(torch.uint8).numpy()
-    return hash((tuple(picture.shape), picture.dtype, xxhash.xxh3_64_intdigest(bits)))
+    return hash((tuple(picture.shape), picture.dtype, xxhash.xxh3_64_intdigest(bits.data)))
 
 
 _memory: ContextVar[Memory | None] = ContextVar("memory", default=None)
