@@ -81,7 +81,8 @@ def test_one_that_rises_under_a_fault_misses_its_gate():
 
 def test_where_lower_is_better_a_fault_must_raise_the_value():
     gap = Scripted(lambda v, m: 1 - light(v), lower_is_better=True)
-    found, same = validity(gap, WINDOWS, ["gain_ramp"], ["scale"]), validity(Scripted(light), WINDOWS, ["gain_ramp"], [])
+    found = validity(gap, WINDOWS, ["gain_ramp"], ["scale"])
+    same = validity(Scripted(light), WINDOWS, ["gain_ramp"], [])
     gate, other = of(found, "gain_ramp"), of(same, "gain_ramp")
     assert (gate.wins, gate.passed) == (1.0, True)
     assert gate.monotone == pytest.approx(-1)

@@ -44,7 +44,8 @@ COMMANDS = [
     "tabletop check-clip",
 ]
 GROUPS = ("models", "metrics", "rewards", "tabletop")
-SILENT = ("models list", "metrics list", "rewards list", "rewards show", "rewards new")  # they have no progress to silence
+# these have no progress to silence
+SILENT = ("models list", "metrics list", "rewards list", "rewards show", "rewards new")
 
 
 def sn_eval(*words: str):
