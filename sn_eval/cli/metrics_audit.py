@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from sn_eval.audit.windows import Window
 
 Option = typer.Option
-SHORTER: dict[str, dict[str, Any]] = {"clip_to_clip_consistency": {"seconds": 0.5}}
-"""Windows last about two seconds, one clip of VBench-Long's: there clips are made shorter."""
+SHORTER: dict[str, dict[str, Any]] = {"clip_to_clip_consistency": {"seconds": 0.25}}
+"""Windows last about two seconds, one clip of VBench-Long's: there clips have the least frames, two to five."""
 
 
 def audit(

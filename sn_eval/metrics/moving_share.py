@@ -26,7 +26,7 @@ class MovingShare(Metric):
     def __init__(self, least: float = LEAST) -> None:
         self.least = least
         self.spec = MetricSpec(
-            "moving_share", ("frame-difference",), falls_under=("freeze",), holds_under=("frozen_flicker",)
+            "moving_share", ("frame-difference",), falls_under=("freeze", "stutter"), holds_under=("frozen_flicker",)
         )
 
     def start(self, clip: Clip) -> Tally:
