@@ -1,6 +1,6 @@
 """What `sn-eval evaluate` prints: measures as rows with what they ask and which way is better, videos as columns."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +14,12 @@ if TYPE_CHECKING:
     from sn_eval.results.evaluation import Evaluation, Measure, VideoResult
     from sn_eval.results.vbench_json import Total
 
-COLUMNS = 4  # so many videos get a column each; of more, mean, worst and best are shown
+COLUMNS = 4  # so many videos get a column each; of more, means of groups, or mean, worst and best are shown
+GROUPS = 6  # columns of means, at most
 RANKED = 20  # videos in the ranking
 NOTES = 8
+Values = Sequence[float | None]  # one a video
+Figures = Callable[[Values, bool], list[Any]]  # of values, and whether higher is better
 ARROWS = {True: "↑ higher", False: "↓ lower"}
 
 
@@ -24,18 +27,17 @@ def show_evaluation(found: "Evaluation") -> None:
     """The table of measures, the ranking of videos, and what must be known of both."""
     if not found.videos:
         return
-    few = len(found.videos) <= COLUMNS
-    heads = [video.video for video in found.videos] if few else ["mean", "worst", "of", "best", "of "]
-    figures = _each if few else _span
-    rows = [[*_words(measure), *figures(measure, found)] for measure in found.measures]
-    if any(video.total is not None for video in found.videos):
-        totals = [video.total for video in found.videos]
-        known = [total for total in totals if total is not None]
-        last = totals if few else [sum(known) / len(known), min(known), None, max(known), None]
-        rows.append(["total", "ranks these videos; no VBench score", "↑ higher", "0 … 1", *last])
-    count = f"{len(found.videos)} video{'s' if len(found.videos) > 1 else ''}"
-    show_table(f"{count}, suite {found.suite}, mode {found.mode}", ("measure", "asks", "better", "range", *heads), rows)
-    if not few:
+    heads, figures = _columns(found.videos)
+    rows: list[list[Any]] = []
+    for measure in found.measures:
+        values = [video.values.get(measure.key) for video in found.videos]
+        rows.append([*_words(measure), *figures(values, measure.higher_is_better)])
+    totals = [video.total for video in found.videos]
+    if any(total is not None for total in totals):
+        rows.append(["total", "ranks these videos; no VBench score", ARROWS[True], "0 … 1", *figures(totals, True)])
+    title = f"{_count(found.videos)}, suite {found.suite}, mode {found.mode}"
+    show_table(title, ("measure", "asks", "better", "range", *heads), rows)
+    if len(found.videos) > COLUMNS:
         _show_ranking(found.videos)
     _show_notes(found)
 
@@ -45,29 +47,48 @@ def _words(measure: "Measure") -> list[str]:
     return [measure.key, measure.about, ARROWS[measure.higher_is_better], span]
 
 
-def _each(measure: "Measure", found: "Evaluation") -> list[float | None]:
-    return [video.values.get(measure.key) for video in found.videos]
+def _columns(videos: "Sequence[VideoResult]") -> tuple[list[str], Figures]:
+    """Heads, and what stands below: each video of a few, else the mean of each group, else mean, worst and best."""
+    groups = list(dict.fromkeys(video.group for video in videos))
+    if len(videos) <= COLUMNS:
+        return [video.video for video in videos], lambda values, _: list(values)
+    if 1 < len(groups) <= GROUPS:
+        members = [[i for i, video in enumerate(videos) if video.group == group] for group in groups]
+        heads = [f"{group or 'no group'}\nmean of {len(each)}" for group, each in zip(groups, members, strict=True)]
+        return heads, lambda values, _: [_mean([values[i] for i in each]) for each in members]
+    names = [video.video for video in videos]
+    return ["mean", "worst", "of", "best", "of "], lambda values, higher: _span(values, names, higher)
 
 
-def _span(measure: "Measure", found: "Evaluation") -> list[Any]:
+def _span(values: Values, names: Sequence[str], higher_is_better: bool) -> list[Any]:
     """Mean, the worst with its video, the best with its video."""
-    known = [(value, video.video) for video in found.videos if (value := video.values.get(measure.key)) is not None]
+    known = sorted((value, name) for value, name in zip(values, names, strict=True) if value is not None)
     if not known:
         return [None, None, "–", None, "–"]
-    low, high = min(known), max(known)
-    worst, best = (low, high) if measure.higher_is_better else (high, low)
-    return [found.mean(measure.key), *worst, *best]
+    worst, best = (known[0], known[-1]) if higher_is_better else (known[-1], known[0])
+    return [_mean(values), *worst, *best]
+
+
+def _mean(values: Values) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None
+
+
+def _count(videos: Sequence[Any]) -> str:
+    return f"{len(videos)} video{'s' if len(videos) > 1 else ''}"
 
 
 def _show_ranking(videos: "Sequence[VideoResult]") -> None:
     ranked = sorted((video for video in videos if video.total is not None), key=lambda video: -(video.total or 0))
     if not ranked:
         return
-    rows: list[list[Any]] = [[place, video.video, video.total] for place, video in enumerate(ranked, 1)]
+    rows: list[list[Any]] = [
+        [place, video.video, video.prompt or "–", video.total] for place, video in enumerate(ranked, 1)
+    ]
     note, left = "", len(rows) - RANKED
     if left > 0:
         rows, note = rows[: RANKED // 2] + rows[-RANKED // 2 :], f"{left} in between are in the table file."
-    show_table("By total", ("", "video", "total"), rows, note)
+    show_table("By total", ("", "video", "prompt", "total"), rows, note)
 
 
 def _show_notes(found: "Evaluation") -> None:
@@ -169,6 +190,7 @@ def show_vbench(found: "Total") -> None:
 
 
 def show_files(files: Sequence[tuple[str, Path]]) -> None:
-    """Where everything lies."""
-    for what, path in files:
-        say(f"{what:<15} {path}")
+    """Where everything lies; several of one sort by their folder."""
+    for what in dict.fromkeys(what for what, _ in files):
+        paths = [path for kind, path in files if kind == what]
+        say(f"{what:<15} {paths[0] if len(paths) == 1 else f'{paths[0].parent}/ ({len(paths)} files)'}")

@@ -117,8 +117,9 @@ def evaluate_one(source: Source, suite: Suite, on_frames: OnFrames = lambda done
     values = {key: _number(measured.value) for key, measured in found.items()}
     notes = [f"{key}: {measured.note}" for key, measured in found.items() if measured.note]
     return VideoResult(
-        video=source.name, path=str(source.path), prompt=source.prompt, frames=done, fps=clip.fps, width=size[0],
-        height=size[1], frames_per_chunk=_whole(clip.metadata.get("frames_per_chunk")), values=values,
+        video=source.name, path=str(source.path), prompt=source.prompt, group=_group(source), frames=done,
+        fps=clip.fps, width=size[0], height=size[1],
+        frames_per_chunk=_whole(clip.metadata.get("frames_per_chunk")), values=values,
         parts={key: dict(measured.parts) for key, measured in found.items() if measured.parts},
         curves={key: tuple(measured.curve) for key, measured in found.items() if len(measured.curve) == done},
         notes=(*clip.notes, *notes), total=suite.total(values),
@@ -170,6 +171,11 @@ class Bench:
 
 def _number(value: float) -> float | None:
     return None if math.isnan(value) else float(value)
+
+
+def _group(source: Source) -> str:
+    """What the manifest calls a group, else the method of one of our own runs."""
+    return str(source.metadata.get("group") or source.metadata.get("method") or "")
 
 
 def _whole(value: object) -> int | None:

@@ -16,6 +16,7 @@ from sn_eval.evaluation.manifest import CHUNK, Manifest, Row, read_manifest
 from sn_eval.metrics.base import Clip, block_length
 from sn_eval.results import record as records
 from sn_eval.results.files import ResultsError
+from sn_eval.tabletop.scene import parse
 from sn_eval.video import VideoInfo, probe, read_image, stream_video, uneven_note
 
 SUFFIXES = frozenset({
@@ -250,9 +251,9 @@ def _recorded(folder: Path) -> tuple[str, dict[str, Any], str]:
     told: dict[str, Any] = {
         "seed": record.seed, "method": record.method.use, "model": record.model.use, "rollout": record.rollout.use,
     }  # fmt: skip
-    for place in (record.parameters, record.rollout.params, record.model.params):
-        if CHUNK in place:
-            told[CHUNK] = place[CHUNK]
+    told |= {key: record.parameters[key] for key in (CHUNK, "start_frames") if key in record.parameters}
+    if record.model.use == "tabletop" and all(thing.motion == "still" for thing in parse(record.prompt).things):
+        told["minimum_motion"] = 0  # nothing is asked to move
     return record.prompt, told, ""
 
 

@@ -220,6 +220,8 @@ def _record(
         "budget_nfe": cell.budget,
         "winner": f"{made.winner:016x}",
         "nominal_nfe": made.evaluations,
+        "frames_per_chunk": model.frames_per_chunk,
+        "start_frames": video.frames - rollout.frames,
     }
     width, height = video.size
     return Record(

@@ -43,7 +43,8 @@ class Measure(Frozen):
 class VideoResult(Frozen):
     """One video: None where a measure does not score it (`notes` says why).
 
-    frames_per_chunk: of the generator, where known. values, parts, curves: by measure key; a curve has one number a
+    group: what videos are told apart by in tables, such as the method that made them. frames_per_chunk: of the
+    generator, where known. values, parts, curves: by measure key; a curve has one number a
     frame. total: the suite's own total, None where the
     suite has none or nothing could be ranked.
     """
@@ -51,6 +52,7 @@ class VideoResult(Frozen):
     video: str
     path: str
     prompt: str = ""
+    group: str = ""
     frames: int
     fps: float
     width: int
