@@ -143,7 +143,10 @@ def _show_summary(what: str, trials: Sequence["Trial"]) -> None:
 
 
 def _open(found: Any, source: str) -> str:
-    return ", ".join(f.change for f in found.findings if f.source == source and f.passed is None) or "–"
+    """Changes that were not judged there."""
+    here = [f for f in found.findings if f.source == source]
+    left = [f.change for f in here if f.passed is None]
+    return "all" if left and len(left) == len(here) else ", ".join(left) or "–"
 
 
 def _told(what: str, trial: "Trial", page: Path) -> dict[str, Any]:
