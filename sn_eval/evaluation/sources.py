@@ -251,10 +251,19 @@ def _recorded(folder: Path) -> tuple[str, dict[str, Any], str]:
     told: dict[str, Any] = {
         "seed": record.seed, "method": record.method.use, "model": record.model.use, "rollout": record.rollout.use,
     }  # fmt: skip
-    told |= {key: record.parameters[key] for key in (CHUNK, "start_frames") if key in record.parameters}
-    if record.model.use == "tabletop" and all(thing.motion == "still" for thing in parse(record.prompt).things):
-        told["minimum_motion"] = 0  # nothing is asked to move
+    for place in (record.parameters, record.rollout.params, record.model.params):
+        told |= {key: place[key] for key in (CHUNK, START) if key in place}
+    if record.model.use == "tabletop" and _asks_for_no_motion(record.prompt):
+        told["minimum_motion"] = 0
     return record.prompt, told, ""
+
+
+def _asks_for_no_motion(prompt: str) -> bool:
+    """Whether everything stands still in the scene that a prompt of the tabletop world describes."""
+    try:
+        return all(thing.motion == "still" for thing in parse(prompt).things)
+    except UserError:
+        return False
 
 
 def _with_unique_given_names(drafts: Sequence[_Draft], failed: dict[str, str]) -> list[_Draft]:

@@ -91,6 +91,21 @@ def test_with_many_videos_the_table_shows_the_worst_and_the_best(clips, suite, t
     assert not (tmp_path / "out" / "page.html").exists()
 
 
+def test_groups_of_a_manifest_are_columns(clips, suite, tmp_path):
+    for i in range(3):
+        write(clips / f"more{i}.mp4", noise=0.05, seed=10 + i)
+    manifest = tmp_path / "list.csv"
+    rows = [f"clips/{name}.mp4,old" for name in ("calm", "rough", "worst")] + [f"clips/more{i}.mp4,new" for i in range(3)]
+    manifest.write_text("path,group\n" + "\n".join(rows) + "\n")
+    out = tmp_path / "out"
+    result = sn_eval("evaluate", "--manifest", manifest, "--suite", suite, "--out", out, "--no-page", "-q")
+    assert result.stdout.count("mean of 3") == 2
+    videos = Evaluation.load(out / "evaluation.json").videos
+    old = [video.values["temporal_flickering"] for video in videos if video.group == "old"]
+    line = next(row for row in result.stdout.splitlines() if "temporal_flickering" in row)
+    assert f"{sum(old) / 3:.3g}" in line
+
+
 def test_a_bad_file_is_one_line_and_the_others_finish(clips, suite, tmp_path):
     (clips / "broken.mp4").write_bytes(b"nothing")
     result = sn_eval("evaluate", clips, "--suite", suite, "--out", tmp_path / "out", "-q", "--no-page")
