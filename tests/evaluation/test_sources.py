@@ -217,12 +217,19 @@ def test_a_run_of_ours_is_known_by_its_record(tmp_path):
     put(tmp_path / "cells" / "v1-a" / "video.mp4", tmp_path / "cells" / "v1-b" / "video.mp4", tmp_path / "video.mp4")
     records.save(make_record(), tmp_path / "cells" / "v1-a")
     rollout = Component(use="chunk", params={"frames_per_chunk": 6})
-    records.save(make_record(seed=8, prompt="a glass", rollout=rollout), tmp_path / "cells" / "v1-b")
+    records.save(make_record(seed=8, prompt="a ball rolls", rollout=rollout), tmp_path / "cells" / "v1-b")
+    put(tmp_path / "cells" / "v1-c" / "video.mp4")
+    rests = make_record(prompt="a red ball lies still", parameters={"frames_per_chunk": 6, "start_frames": 3})
+    records.save(rests, tmp_path / "cells" / "v1-c")
     found = find_sources([str(tmp_path)])
     told = {"seed": 7, "method": "scaling_noise", "model": "tabletop", "rollout": "chunk"}
+    chunks = {"frames_per_chunk": 6}
     assert [(s.name, s.prompt, dict(s.metadata)) for s in found.sources] == [
-        ("v1-a", "a red cup", told), ("v1-b", "a glass", told | {"seed": 8, "frames_per_chunk": 6}), ("video", "", {}),
-    ]  # fmt: skip
+        ("v1-a", "a red cup", told),
+        ("v1-b", "a ball rolls", told | chunks | {"seed": 8}),
+        ("v1-c", "a red ball lies still", told | chunks | {"start_frames": 3, "minimum_motion": 0}),
+        ("video", "", {}),
+    ]
 
 
 def test_a_manifest_goes_before_a_record(tmp_path):
