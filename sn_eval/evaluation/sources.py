@@ -25,6 +25,7 @@ SUFFIXES = frozenset({
 })  # fmt: skip
 UNFINISHED = ".partial.mp4"
 OWN = "video.mp4"  # beside a record.json it is one of our own runs
+START = "start_frames"
 NOT_UTF8 = "{} has a name that is not UTF-8, so no table can hold it: rename it"
 
 
