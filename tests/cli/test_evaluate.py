@@ -95,7 +95,8 @@ def test_groups_of_a_manifest_are_columns(clips, suite, tmp_path):
     for i in range(3):
         write(clips / f"more{i}.mp4", noise=0.05, seed=10 + i)
     manifest = tmp_path / "list.csv"
-    rows = [f"clips/{name}.mp4,old" for name in ("calm", "rough", "worst")] + [f"clips/more{i}.mp4,new" for i in range(3)]
+    rows = [f"clips/{name}.mp4,old" for name in ("calm", "rough", "worst")]
+    rows += [f"clips/more{i}.mp4,new" for i in range(3)]
     manifest.write_text("path,group\n" + "\n".join(rows) + "\n")
     out = tmp_path / "out"
     result = sn_eval("evaluate", "--manifest", manifest, "--suite", suite, "--out", out, "--no-page", "-q")
