@@ -34,6 +34,7 @@ from rewards.remembering import remembered
 # Input pixels of one pass through a network; a batch of more is split. About 32 pictures of 64 x 64 fit a CPU's cache:
 # larger passes take longer a picture. A GPU wants many.
 PIXELS = {"cpu": 32 * 64 * 64, "other": 64 * 224 * 224}
+SLIMMEST = 32  # times its shorter side: a longer picture, brought to the size of the input, would fill the memory
 
 
 @dataclass(frozen=True)
@@ -192,6 +193,11 @@ class Encoder:
             self.network.to(images.device)
         flat = images.reshape(-1, *images.shape[-3:]).to(self.dtype)
         h, w = self.prepare.resized(*images.shape[-2:])
+        if max(h, w) > SLIMMEST * min(h, w):
+            height, width = images.shape[-2:]
+            raise UserError(
+                f"encoder {self.name!r}: pictures of {width} x {height} pixels have sides beyond {SLIMMEST}:1; crop them"
+            )
         try:
             most = max(1, PIXELS["cpu" if flat.device.type == "cpu" else "other"] // (h * w))
             return torch.cat([part(self.prepare(some)) for some in flat.split(most)])

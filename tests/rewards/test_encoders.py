@@ -307,3 +307,11 @@ def test_the_same_weights_have_one_digest_and_others_another(dino, tmp_path):
     digest = create_encoder(f"dino:{dino}").sha256
     assert create_encoder(f"dino:{tmp_path / 'copy'}").sha256 == digest
     assert create_encoder(f"dino:{tmp_path / 'changed'}").sha256 != digest
+
+
+def test_a_picture_too_long_for_its_width_is_refused_and_memory_is_spared():
+    encoder = create_encoder("imagenet-lite0")
+    assert encoder(torch.rand(1, 3, 8, 8 * encoders.SLIMMEST)).shape[0] == 1
+    with pytest.raises(UserError, match=r"pictures of 2 x 2000 pixels have sides beyond 32:1; crop them") as told:
+        encoder(torch.rand(1, 3, 2000, 2))
+    assert "\n" not in str(told.value)
