@@ -194,9 +194,9 @@ class Encoder:
         flat = images.reshape(-1, *images.shape[-3:]).to(self.dtype)
         h, w = self.prepare.resized(*images.shape[-2:])
         if max(h, w) > SLIMMEST * min(h, w):
-            height, width = images.shape[-2:]
+            size = f"{images.shape[-1]} x {images.shape[-2]}"
             raise UserError(
-                f"encoder {self.name!r}: pictures of {width} x {height} pixels have sides beyond {SLIMMEST}:1; crop them"
+                f"encoder {self.name!r}: pictures of {size} pixels have sides beyond {SLIMMEST}:1; crop them"
             )
         try:
             most = max(1, PIXELS["cpu" if flat.device.type == "cpu" else "other"] // (h * w))
