@@ -1,7 +1,7 @@
 """`sn-eval evaluate`: videos in, a table that one understands out; folders compared, metrics held against people."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from rich.text import Text
 
-from sn_eval.cli.components import writable_folder
+from sn_eval.cli.components import parse_params, writable_folder
 from sn_eval.cli.console import (
     PARTIAL,
     WRONG_INPUT,
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from sn_eval.decision.agreement import Agreement
     from sn_eval.decision.pairing import Paired
     from sn_eval.evaluation.sources import Found, Source
-    from sn_eval.evaluation.suite import Suite
+    from sn_eval.evaluation.suite import Member, Suite
     from sn_eval.metrics.frechet import FrechetResult
     from sn_eval.results.evaluation import Evaluation
     from sn_eval.results.vbench_json import Total
@@ -50,6 +50,9 @@ def evaluate(
     ] = "bundled",
     metric: Annotated[
         list[str] | None, Option(help="Measure this in place of a suite: a metric or reward; repeat for several.")
+    ] = None,
+    metric_param: Annotated[
+        list[str] | None, Option(help="A parameter of --metric, key=value, for those that have it; may be repeated.")
     ] = None,
     mode: Annotated[
         Literal["fixed", "reference"] | None,
@@ -96,9 +99,9 @@ def evaluate(
         if compare != (NOWHERE, NOWHERE):
             if paths or manifest:
                 raise ResultsError("--compare takes its two folders itself: leave PATH and --manifest out")
-            sides, told = _compared(compare, _suite(suite, metric, mode), out, page, bars)
+            sides, told = _compared(compare, _suite(suite, metric, metric_param, mode), out, page, bars)
         else:
-            found = _evaluated(_sources(paths, manifest), _suite(suite, metric, mode), out, bars)
+            found = _evaluated(_sources(paths, manifest), _suite(suite, metric, metric_param, mode), out, bars)
             total = None
             if vbench:
                 found, total = _joined(found, vbench)
@@ -155,13 +158,31 @@ class Told:
 # --- one folder -------------------------------------------------------------------------------------------
 
 
-def _suite(name: str, metric: Sequence[str] | None, mode: Any) -> "Suite":
+def _suite(name: str, metric: Sequence[str] | None, params: Sequence[str] | None, mode: Any) -> "Suite":
     """The suite by name, or one of the metrics that are named."""
-    from sn_eval.evaluation.suite import Member, load_suite, make_suite
+    from sn_eval.evaluation.suite import load_suite, make_suite
 
     if metric:
-        return make_suite("chosen metrics", "", mode or "fixed", tuple(Member(use=use) for use in metric))
+        return make_suite("chosen metrics", "", mode or "fixed", tuple(_members(metric, parse_params(params or []))))
+    if params:
+        raise ResultsError("--metric-param goes with --metric NAME; the parameters of a suite stand in its YAML")
     return load_suite(name, mode)
+
+
+def _members(metric: Sequence[str], params: Mapping[str, Any]) -> "Iterator[Member]":
+    """Each metric with those parameters that it has; ResultsError for one that none has."""
+    from rewards.registry import did_you_mean, parameters_of
+    from sn_eval import metrics
+    from sn_eval.evaluation.suite import Member
+
+    known = {use: [parameter.name for parameter in parameters_of(metrics.resolve(use))] for use in metric}
+    every = sorted({name for names in known.values() for name in names})
+    for key in params:
+        if key not in every:
+            hint = did_you_mean(key, every)
+            raise ResultsError(f"--metric-param {key}: no chosen metric has it.{hint} They have: {', '.join(every)}")
+    for use, names in known.items():
+        yield Member(use=use, params={key: value for key, value in params.items() if key in names})
 
 
 def _sources(paths: Sequence[str] | None, manifest: Path | None) -> "Found":

@@ -183,6 +183,9 @@ def test_ratings_are_held_against_the_measures(clips, suite, tmp_path):
         (("evaluate", "nowhere"), "nowhere"),
         (("evaluate", "{clips}", "--suite", "bundeld"), "Did you mean 'bundled'"),
         (("evaluate", "{clips}", "--metric", "subject_consistensy"), "Did you mean 'subject_consistency'"),
+        (("evaluate", "{clips}", "--metric", "drift", "--metric-param", "quantty=light"), "Did you mean 'quantity'"),
+        (("evaluate", "{clips}", "--metric-param", "quantity=light"), "goes with --metric"),
+        (("evaluate", "{clips}", "--metric", "aesthetic_quality"), "needs head"),
         (("evaluate", "{clips}", "--labels", "nowhere.csv", "--metric", "moving_share"), "nowhere.csv"),
         (("evaluate", "{clips}", "--vbench", "nowhere.json", "--metric", "moving_share"), "nowhere.json"),
         (("evaluate", "{clips}", "--compare", "a", "b"), "leave PATH and --manifest out"),
@@ -195,6 +198,14 @@ def test_wrong_use_is_one_line(clips, tmp_path, words, said):
     assert result.exit_code == 2
     assert said in result.stderr.replace("\n", " ")
     assert "Traceback" not in result.output
+
+
+def test_metrics_can_be_named_with_parameters(clips, tmp_path):
+    out = tmp_path / "out"
+    words = ("--metric", "drift", "--metric", "moving_share", "--metric-param", "quantity=light", "--no-page", "-q")
+    assert sn_eval("evaluate", clips / "calm.mp4", *words, "--out", out).exit_code == 0
+    found = Evaluation.load(out / "evaluation.json")
+    assert [measure.key for measure in found.measures] == ["drift_light", "moving_share"]
 
 
 def test_the_mode_is_stamped(clips, suite, tmp_path):
