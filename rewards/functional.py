@@ -119,7 +119,9 @@ def tone(lab: Float[Tensor, "*n 3 h w"]) -> Float[Tensor, "*n 2 h w"]:
 
 def luminance(linear: Float[Tensor, "*n 3 h w"]) -> Float[Tensor, "*n h w"]:
     """Relative luminance Y of linear sRGB light, 0..1. Source: ITU-R BT.709."""
-    return torch.einsum("c,...chw->...hw", _XYZ[1].to(linear), linear)
+    red, green, blue = linear.unbind(-3)
+    r, g, b = _XYZ[1].tolist()
+    return (red * r).add_(green, alpha=g).add_(blue, alpha=b)
 
 
 def lightness(y: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
@@ -225,7 +227,11 @@ def fit_within(frames: Float[Tensor, "*n c h w"], side: int) -> Float[Tensor, "*
     if scale >= 1:
         return frames
     size = (max(1, round(h * scale)), max(1, round(w * scale)))
-    small = F.interpolate(frames.reshape(-1, c, h, w), size, mode="area")
+    flat, block = frames.reshape(-1, c, h, w), (h // size[0], w // size[1])
+    if (size[0] * block[0], size[1] * block[1]) == (h, w):  # the same means, sooner
+        small = F.avg_pool2d(flat, block)
+    else:
+        small = F.interpolate(flat, size, mode="area")
     return small.view(*lead, c, *size)
 
 
@@ -390,7 +396,7 @@ def fastest(motion: Float[Tensor, "*n 2 h w"], share: float = 0.05) -> Float[Ten
     """
     h, w = motion.shape[-2:]
     lengths = torch.hypot(*motion.unbind(-3)).flatten(-2)
-    return lengths.topk(max(1, int(h * w * share)), dim=-1).values.mean(-1)
+    return lengths.topk(max(1, int(h * w * share)), dim=-1, sorted=False).values.mean(-1)
 
 
 def moving_speed(side: int) -> float:
@@ -440,5 +446,9 @@ def unlike(
     step = max(1, min(earlier.shape[-2:]) // 64)  # the light is known from fewer pixels
     before, after = (x[..., ::step, ::step].flatten(2) for x in (earlier, later))
     gain = log_gain(after, before, torch.ones_like(before, dtype=torch.bool)).exp()
-    more = (earlier * gain[..., None, None]).clamp_(0, 1).neg_().add_(later)
-    return ((more < -noise) | ((more > noise) & (earlier < 0.98))).any(1)
+    changed = torch.zeros_like(earlier[:, 0], dtype=torch.bool)
+    for colour in range(3):  # one after the other stays in the cache: twice as fast as all at once
+        was = earlier[:, colour]
+        less = (was * gain[:, colour, None, None]).clamp_(0, 1).sub_(later[:, colour])
+        changed |= (less > noise) | ((less < -noise) & (was < 0.98))
+    return changed

@@ -76,7 +76,7 @@ def midpoint(before: Float[Tensor, "n 3 h w"], after: Float[Tensor, "n 3 h w"]) 
     """The picture halfway: both pictures brought there along half of the flow between them, and averaged."""
     one, two = luminance(before), luminance(after)
     there, back = flow(one, two), flow(two, one)
-    return 0.5 * (warp(before, 0.5 * back) + warp(after, 0.5 * there))
+    return warp(before, 0.5 * back).add_(warp(after, 0.5 * there)).mul_(0.5)
 
 
 def closeness(picture: Float[Tensor, "n 3 h w"], expected: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n"]:
