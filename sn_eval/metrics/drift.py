@@ -54,7 +54,7 @@ class Drift(Metric):
     quantity: "subject" (cosine of features with the first frame's, 0..1; `encoder` says which features, the default is
     imagenet-lite0), "light" (mean L*, 0..100), "colour" (mean tone's distance from the first frame's; about 1 is seen),
     "contrast" (standard deviation of L*), "sharpness" (log of the mean spatial frequency: 0.69 is half as fine).
-    The curve is the quantity itself. Parts: `start`, `end`, and `slope`, its signed change a second by least squares
+    The curve is each frame's distance from the start's mean. Parts: `start`, `end`, and `slope`, its signed change a second by least squares
     over all frames. Both modes compute the published formula. NaN for a single frame.
     """
 
@@ -108,6 +108,7 @@ class Followed:
         start, end = (float(mean) for mean in start_and_end(curve))
         parts = {"slope": float(slope(curve, self.fps)), "start": start, "end": end}
         if len(curve) < 2:
-            return Measured(math.nan, self.curve, parts, "needs two frames")
+            return Measured(math.nan, [math.nan], parts, "needs two frames")
+        away = (curve - start).abs().tolist()  # like the value, lower is better
         note = "" if start == start and end == end else "its first or its last frames are flat: no detail to measure"
-        return Measured(abs(start - end), self.curve, parts, note)
+        return Measured(abs(start - end), away, parts, note)
