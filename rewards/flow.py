@@ -87,8 +87,8 @@ def trusted(there: Float[Tensor, "n 2 h w"], back: Float[Tensor, "n 2 h w"]) -> 
     x, y = there[:, 0] + torch.arange(w).to(there), there[:, 1] + torch.arange(h).to(there)[:, None]
     inside = ((x - (w - 1) / 2).abs() <= w / 2) & ((y - (h - 1) / 2).abs() <= h / 2)
     return_ = warp(back, there)
-    gap = length(there + return_)
-    return inside & (gap <= SLACK + SHARE * (length(there) + length(return_)))
+    allowed = length(there).add_(length(return_)).mul_(SHARE).add_(SLACK)
+    return inside & (length(return_.add_(there)) <= allowed)
 
 
 def length(motion: Float[Tensor, "n 2 h w"]) -> Float[Tensor, "n h w"]:

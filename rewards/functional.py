@@ -443,7 +443,7 @@ def unlike(
     >>> unlike(earlier, later).tolist()
     [[[True, False, False, False]]]
     """
-    step = max(1, min(earlier.shape[-2:]) // 64)  # the light is known from fewer pixels
+    step = max(1, min(earlier.shape[-2:]) // 32)  # the light is known from fewer pixels
     before, after = (x[..., ::step, ::step].flatten(2) for x in (earlier, later))
     gain = log_gain(after, before, torch.ones_like(before, dtype=torch.bool)).exp()
     changed = torch.zeros_like(earlier[:, 0], dtype=torch.bool)

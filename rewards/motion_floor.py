@@ -57,7 +57,12 @@ def motion_floor(
 
 def motion(frames: Float[Tensor, "b t c h w"], fps: float) -> Float[Tensor, "b t1"]:
     """Steps of L* changed a second between neighbours, mean over pixels, apart from a change of the light."""
-    y = luminance(fit_within(srgb_to_linear(frames), GRID)).flatten(2)
+    return changed(luminance(fit_within(srgb_to_linear(frames), GRID)), fps)
+
+
+def changed(light: Float[Tensor, "b t h w"], fps: float) -> Float[Tensor, "b t1"]:
+    """The same of relative luminance (0..1) on a small grid."""
+    y = light.flatten(2)
     now, before = y[:, 1:], y[:, :-1]
     gain = log_gain(now, before, torch.ones_like(now, dtype=torch.bool)).exp().unsqueeze(-1)
     change = (lightness(now) - lightness((before * gain).clamp(0, 1))).abs()

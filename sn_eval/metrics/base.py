@@ -94,9 +94,14 @@ class Block:
         return self.frames if self.before is None else torch.cat([self.before, self.frames])
 
     @cached_property
+    def light(self) -> Float[Tensor, "t1 3 h2 w2"]:
+        """`seen`, averaged down to at most LIGHT_SIDE pixels, in linear light (0..1)."""
+        return srgb_to_linear(fit_within(self.seen, LIGHT_SIDE))
+
+    @cached_property
     def lab(self) -> Float[Tensor, "t 3 h2 w2"]:
-        """The new frames, averaged down to at most LIGHT_SIDE pixels, in CIE L*a*b*: what light is measured on."""
-        return linear_to_lab(srgb_to_linear(fit_within(self.frames, LIGHT_SIDE)))
+        """The new frames of `light` in CIE L*a*b*: what light and colour are measured on."""
+        return linear_to_lab(self.light[-len(self) :])
 
     @cached_property
     def small(self) -> Float[Tensor, "t1 3 h2 w2"]:

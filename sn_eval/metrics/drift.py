@@ -54,8 +54,8 @@ class Drift(Metric):
     quantity: "subject" (cosine of features with the first frame's, 0..1; `encoder` says which features, the default is
     imagenet-lite0), "light" (mean L*, 0..100), "colour" (mean tone's distance from the first frame's; about 1 is seen),
     "contrast" (standard deviation of L*), "sharpness" (log of the mean spatial frequency: 0.69 is half as fine).
-    The curve is each frame's distance from the start's mean. Parts: `start`, `end`, and `slope`, its signed change a second by least squares
-    over all frames. Both modes compute the published formula. NaN for a single frame.
+    The curve is each frame's distance from the start's mean. Parts: `start`, `end`, and `slope`, the quantity's signed
+    change a second by least squares over all frames. Both modes compute the published formula. NaN for a single frame.
     """
 
     def __init__(self, quantity: What = "subject", encoder: str | None = None, mode: Mode = "fixed") -> None:

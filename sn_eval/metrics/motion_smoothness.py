@@ -85,4 +85,4 @@ def closeness(picture: Float[Tensor, "n 3 h w"], expected: Float[Tensor, "n 3 h 
     >>> closeness(torch.full((1, 3, 2, 2), 0.5), torch.full((1, 3, 2, 2), 0.25)).item()
     0.75
     """
-    return 1 - (picture - expected).abs().flatten(1).mean(1)
+    return 1 - (picture - expected).abs_().flatten(1).mean(1)

@@ -7,8 +7,8 @@ Consistency rewards standing still (a published model has subject consistency 97
 from jaxtyping import Float
 from torch import Tensor
 
-from rewards.functional import fit_within
-from rewards.motion_floor import GRID, motion
+from rewards.functional import luminance
+from rewards.motion_floor import changed
 from rewards.registry import component
 from sn_eval.metrics.base import Block, Clip, Measured, Metric, MetricSpec, PerFrame, Tally
 
@@ -36,7 +36,7 @@ class MovingShare(Metric):
         return PerFrame(lambda block: self._share(block, clip.fps))
 
     def _share(self, block: Block, fps: float) -> Float[Tensor, "n"]:
-        return (motion(fit_within(block.seen, GRID)[None], fps)[0] / self.least).clamp(max=1)
+        return (changed(luminance(block.light)[None], fps)[0] / self.least).clamp(max=1)
 
 
 class _MayStandStill:

@@ -30,4 +30,4 @@ class TemporalFlickering(Metric):
 
 def steadiness(block: Block) -> Float[Tensor, "n"]:
     """1 − mean absolute difference, of every new pair."""
-    return 1 - (block.seen[1:] - block.seen[:-1]).abs().flatten(1).mean(1)
+    return 1 - (block.seen[1:] - block.seen[:-1]).abs_().flatten(1).mean(1)

@@ -80,7 +80,7 @@ def warping_error(
     >>> warping_error(frame, frame + 0.5, torch.zeros(1, 2, 1, 2), torch.tensor([[[True, False]]])).item()
     0.25
     """
-    squares = (frame - warp(following, there)).square().mean(1)
+    squares = warp(following, there).sub_(frame).square_().mean(1)
     return (squares * trusted).flatten(1).sum(1) / trusted.flatten(1).sum(1)
 
 
