@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -31,7 +32,8 @@ if TYPE_CHECKING:
     from sn_eval.evaluation.suite import Member, Suite
     from sn_eval.metrics.frechet import FrechetResult
     from sn_eval.results.evaluation import Evaluation
-    from sn_eval.results.vbench_json import Total
+    from sn_eval.results.ratings import Ratings
+    from sn_eval.results.vbench_json import Imported, Total
 
 Option = typer.Option
 NOWHERE = Path()
@@ -56,10 +58,14 @@ def evaluate(
     ] = None,
     mode: Annotated[
         Literal["fixed", "reference"] | None,
-        Option(help="fixed: known faults mended; reference: the published formulas [the suite's]."),
+        Option(help="fixed: known faults mended; reference: the published formulas. Without it, the suite's own."),
     ] = None,
     compare: Annotated[
-        tuple[Path, Path], Option(help="Two folders (or evaluation.json files): videos are paired by name.")
+        tuple[Path, Path],
+        Option(
+            help="Two folders of videos, or of evaluations that are done: videos are paired by name.",
+            show_default=False,
+        ),
     ] = (NOWHERE, NOWHERE),
     labels: Annotated[
         Path | None, Option(help="CSV of people's ratings (video, rating, rater): how far do metrics agree with them?")
@@ -97,17 +103,13 @@ def evaluate(
     writable_folder(out)
     with friendly(kept=out), progress(quiet=quiet) as bars:
         if compare != (NOWHERE, NOWHERE):
-            if paths or manifest:
-                raise ResultsError("--compare takes its two folders itself: leave PATH and --manifest out")
+            _alone(paths=paths or manifest, labels=labels, against=against, vbench=vbench)
             sides, told = _compared(compare, _suite(suite, metric, metric_param, mode), out, page, bars)
         else:
-            found = _evaluated(_sources(paths, manifest), _suite(suite, metric, metric_param, mode), out, bars)
-            total = None
-            if vbench:
-                found, total = _joined(found, vbench)
-            told = Told(found, vbench=total)
-            told.agreement = None if labels is None else _agreement(found, labels)
-            told.frechet = None if against is None else _frechet(_sources(paths, manifest), against, bars)
+            beside = Beside.read(labels, vbench or [], against)
+            sources = _sources(paths, manifest)
+            found = _evaluated(sources, _suite(suite, metric, metric_param, mode), out, bars)
+            found, told = beside.held_against(found, sources, bars)
             told.files = _written(found, told, out, table, page)
             sides = [found]
     print_json(told.as_dict()) if as_json else told.show()
@@ -149,6 +151,8 @@ class Told:
     def as_dict(self) -> dict[str, Any]:
         """For machines; curves by frame are in the files."""
         told = {name: value for name, value in vars(self).items() if value is not None and name != "files"}
+        if self.paired is None:
+            del told["names"]
         found = plain(told)
         for video in found.get("evaluation", {}).get("videos", []):
             video.pop("curves")
@@ -209,35 +213,81 @@ def _evaluated(found: "Found", suite: "Suite", out: Path, bars: Bars) -> "Evalua
     )  # fmt: skip
 
 
-def _joined(found: "Evaluation", files: Sequence[Path]) -> "tuple[Evaluation, Total]":
-    """With the figures of the official tool beside ours, and its total where every dimension was given."""
-    from sn_eval.results.vbench_json import join, read_vbench, vbench_total
+@dataclass
+class Beside:
+    """What the figures are held against; read before anything is measured, since that may take hours."""
 
-    official = {name: dimension for path in files for name, dimension in read_vbench(path).items()}
-    return join(found, official), vbench_total(official)
+    ratings: "Ratings | None" = None
+    official: "Mapping[str, Imported] | None" = None
+    others: "Found | None" = None
+
+    @classmethod
+    def read(cls, labels: Path | None, vbench: Sequence[Path], against: Path | None) -> "Beside":
+        """The files that are named; ResultsError or UserError, in one line, for one that cannot be used."""
+        from sn_eval.evaluation.sources import find_sources
+        from sn_eval.results.ratings import read_ratings
+
+        return cls(
+            None if labels is None else read_ratings(labels),
+            _official(vbench) if vbench else None,
+            None if against is None else find_sources([str(against)]),
+        )
+
+    def held_against(self, found: "Evaluation", sources: "Found", bars: Bars) -> "tuple[Evaluation, Told]":
+        """The evaluation (with the official figures and further files that failed), and what is told of it."""
+        from sn_eval.decision.agreement import agreement
+        from sn_eval.results.vbench_json import join, vbench_total
+
+        told = Told()
+        if self.official is not None:
+            found, told.vbench = join(found, self.official), vbench_total(self.official)
+        if self.others is not None and found.videos:
+            failed = dict(found.failed)
+            told.frechet = _frechet(sources, self.others, failed, bars)
+            found = found.model_copy(update={"failed": failed})
+        told.evaluation = found
+        if self.ratings is not None and found.videos:
+            told.agreement = agreement(found, self.ratings)
+        return found, told
 
 
-def _agreement(found: "Evaluation", labels: Path) -> "Agreement":
-    """The measures held against people."""
-    from sn_eval.decision.agreement import agreement
-    from sn_eval.results.ratings import read_ratings
+def _official(files: Sequence[Path]) -> "dict[str, Imported]":
+    """The dimensions of all files of the official tool."""
+    from sn_eval.results.vbench_json import read_vbench
 
-    return agreement(found, read_ratings(labels))
+    official: dict[str, Imported] = {}
+    for path in files:
+        for name, dimension in read_vbench(path).items():
+            if name in official:
+                raise ResultsError(f"{path} holds {name}, as another --vbench file does: give each dimension once")
+            official[name] = dimension
+    return official
 
 
-def _frechet(found: "Found", against: Path, bars: Bars) -> Any:
-    """Fréchet distance of the features of these videos to those of another folder."""
-    from sn_eval.evaluation.sources import find_sources, open_source
+def _frechet(found: "Found", others: "Found", failed: dict[str, str], bars: Bars) -> Any:
+    """Fréchet distance of the features of these videos to those of another folder; bad ones join `failed`."""
+    from rewards.base import UserError
+    from sn_eval.evaluation.sources import open_source
     from sn_eval.metrics.frechet import frechet
 
     bar = bars.add("Fréchet distance")
+    failed |= others.failed
+
+    def read(source: "Source") -> Iterator[Any]:
+        try:
+            yield from open_source(source)[1]
+        except UserError as error:
+            failed[str(source.path)] = str(error)
 
     def streams(sources: Sequence["Source"]) -> Iterator[Any]:
         for number, source in enumerate(sources):
             bar(number, len(sources), source.name)
-            yield open_source(source)[1]
+            frames = read(source)
+            if (first := next(frames, None)) is not None:
+                yield chain([first], frames)
 
-    return frechet(streams(found.sources), streams(find_sources([str(against)]).sources))
+    good = [source for source in found.sources if str(source.path) not in failed]
+    return frechet(streams(good), streams(others.sources))
 
 
 def _written(found: "Evaluation", told: Told, out: Path, table: Any, page: bool) -> list[tuple[str, Path]]:
@@ -262,6 +312,10 @@ def _compared(
 
     sides = [_side(path, suite, out / name, bars) for path, name in zip(paths, ("A", "B"), strict=True)]
     paired = pair(*sides)
+    if not paired.measures:
+        first, more = next(iter(paired.refused), "both"), len(paired.refused) - 1
+        why = paired.refused.get(first, "no measure")
+        raise ResultsError(f"nothing to compare: {first}: {why}{f' (and {more} more)' if more > 0 else ''}")
     names = (str(paths[0]), str(paths[1]))
     write_whole(out / "comparison.json", json.dumps(plain(paired), ensure_ascii=False) + "\n")
     files = [("all of it", out / "comparison.json")]
@@ -270,13 +324,27 @@ def _compared(
     return sides, Told(paired=paired, names=names, files=files)
 
 
+def _alone(**others: Any) -> None:
+    """ResultsError where --compare is given something that it does not look at."""
+    named = ["PATH and --manifest" if name == "paths" else f"--{name}" for name, given in others.items() if given]
+    if named:
+        raise ResultsError(f"--compare takes its two folders itself: leave {', '.join(named)} out")
+
+
 def _side(path: Path, suite: "Suite", out: Path, bars: Bars) -> "Evaluation":
-    """One side of a comparison: a folder that is measured, or an evaluation that was saved."""
+    """One side of a comparison: a folder that is measured, or an evaluation that was saved (its file or folder)."""
+    from rewards.base import UserError
     from sn_eval.evaluation.sources import find_sources
     from sn_eval.results.evaluation import FILE_NAME, Evaluation
 
     if path.suffix == ".json":
         return Evaluation.load(path)
-    done = _evaluated(find_sources([str(path)]), suite, out, bars)
+    try:
+        sources = find_sources([str(path)])
+    except UserError:
+        if (path / FILE_NAME).is_file():
+            return Evaluation.load(path / FILE_NAME)
+        raise
+    done = _evaluated(sources, suite, out, bars)
     done.save(out / FILE_NAME)
     return done

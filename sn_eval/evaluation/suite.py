@@ -131,7 +131,8 @@ def read_suite(name: str) -> SuiteSpec:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(map(str, first["loc"]))
-        raise UserError(f"suite {path}: {where}: {first['msg']}. `sn-eval metrics list` shows what there is") from error
+        why = first["msg"].removeprefix("Value error, ")
+        raise UserError(f"suite {path}: {where}: {why}. `sn-eval metrics list` shows what there is") from error
 
 
 def load_suite(name: str, mode: Mode | None = None) -> Suite:
@@ -140,13 +141,14 @@ def load_suite(name: str, mode: Mode | None = None) -> Suite:
     return make_suite(spec.name, spec.about, mode or spec.mode, members_of(spec))
 
 
-def members_of(spec: SuiteSpec) -> tuple[Member, ...]:
-    """The suite's members, behind those of the suite that it extends."""
+def members_of(spec: SuiteSpec, before: tuple[str, ...] = ()) -> tuple[Member, ...]:
+    """The suite's members, behind those of the suite that it extends. before: those that extend it, by name."""
     if spec.extends is None:
         return spec.metrics
-    if spec.extends == spec.name:
-        raise UserError(f"suite {spec.name!r} extends itself: name another, or leave extends out")
-    return (*members_of(read_suite(spec.extends)), *spec.metrics)
+    line = (*before, spec.name)
+    if spec.extends == spec.name or spec.name in before:
+        raise UserError(f"suite {spec.name!r} extends itself ({' → '.join(line)}): name another, or leave extends out")
+    return (*members_of(read_suite(spec.extends), line), *spec.metrics)
 
 
 def make_suite(name: str, about: str, mode: Mode, members: tuple[Member, ...]) -> Suite:

@@ -1,9 +1,9 @@
 """A long video as clips of two seconds: inside each clip, and from clip to clip.
 
 Source: VBench-Long, the long-video part of VBench++ (arXiv:2411.13503). A clip has int(fps)·seconds frames. What is
-left over at the end is filled up with the frames before it (`borrow`, as published), or counts as it is. A video
-shorter than one clip is one clip. Frames count here as the file has them: the published tool writes clips to files
-first, and may cut the video into scenes.
+left over at the end is filled up with the frames before it (`borrow`, as published), or counts as it is; a single frame
+then joins the clip before. A video shorter than one clip is one clip. Frames count here as the file has them: the
+published tool writes clips to files first, and may cut the video into scenes.
 """
 
 import math
@@ -42,7 +42,7 @@ class InClip(Followed):
     def __init__(self, encoder: Encoder, length: int, *, borrow: bool) -> None:
         super().__init__(encoder)
         self.length, self.borrow = length, borrow
-        self.now = Consistency(encoder)
+        self.now = self.before = Consistency(encoder)
         self.whole: list[float] = []  # the values of finished clips
         self.curve: list[float] = []  # of their frames
         self.recent: deque[Tensor] = deque(maxlen=length)
@@ -62,7 +62,7 @@ class InClip(Followed):
         done = self.now.result()
         self.whole.append(done.value)
         self.curve += done.curve
-        self.now = Consistency(self.encoder)
+        self.before, self.now = self.now, Consistency(self.encoder)
 
     def result(self) -> Measured:
         """The mean of the clips; the last one, where it is short, is filled up or weighs as much as it has pairs."""
@@ -71,9 +71,17 @@ class InClip(Followed):
             filled = Consistency(self.encoder)
             filled.follow(torch.stack(list(self.recent)))
             return Measured(mean_of([*self.whole, filled.result().value]), [*self.curve, *filled.curve[-left:]])
-        curve = [*self.curve, *self.now.curve]
+        curve = [*self.curve, *(self._joined() if left == 1 and self.whole else self.now.curve)]
         value = mean_of(curve)  # all whole clips have equally many pairs
         return Measured(value, curve, note="" if value == value else TWO_FRAMES)
+
+    def _joined(self) -> list[float]:
+        """The number of a single frame that is left over, as one more of the clip before: no frame goes unseen."""
+        assert self.now.first is not None
+        longer = Consistency(self.encoder)
+        longer.first, longer.last = self.before.first, self.before.last
+        longer.follow(self.now.first)
+        return longer.curve
 
 
 class ClipToClip(Followed):

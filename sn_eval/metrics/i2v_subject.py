@@ -46,8 +46,8 @@ class FromPicture(FeatureMetric):
         """Encodes the picture; keeps its features and the last frame's."""
         if clip.reference is None:
             raise UserError(
-                f"{self.spec.name} needs the picture that a video was made from, and video {clip.name or '(no name)'} "
-                "has none: name it in the manifest's column anchor, or leave this metric out"
+                f"{self.spec.name} needs the picture that a video was made from, and this one has none: name it in the "
+                "manifest's column anchor, or leave this metric out"
             )
         with torch.no_grad():
             picture = self._picture(clip.reference)

@@ -16,9 +16,10 @@ class InClipConsistency(FeatureMetric):
     """Mean over clips of two seconds of ½[cos+(t−1, t) + cos+(1, t)], 1 being the clip's first frame; 0..1.
 
     Drift that takes longer than a clip does not lower it: read it beside clip_to_clip_consistency. A short last clip
-    weighs as much as it has pairs; in mode "reference" it is filled up with the frames before it, as published, and
-    frames are resized as VBench does for the subject (bilinear, no antialias). seconds: a clip has int(fps)·seconds
-    frames. encoder: "dino:facebook/dino-vitb16" gives the published one. NaN for a single frame.
+    weighs as much as it has pairs, a single frame joins the clip before; in mode "reference" it is filled up with the
+    frames before it, as published, and frames are resized as VBench does for the subject (bilinear, no antialias).
+    seconds: a clip has int(fps)·seconds frames. encoder: "dino:facebook/dino-vitb16" gives the published one. NaN for a
+    single frame.
     """
 
     def __init__(self, encoder: str = "imagenet-lite0", seconds: float = 2.0, mode: Mode = "fixed") -> None:

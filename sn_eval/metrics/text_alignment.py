@@ -47,8 +47,8 @@ def prompt_features(name: str, encoder: Encoder, clip: Clip) -> Float[Tensor, "1
     """The features of a video's prompt; UserError where it has none."""
     if not clip.prompt.strip():
         raise UserError(
-            f"{name} needs a prompt, and video {clip.name or '(no name)'} has none: "
-            "name it in the manifest's column prompt, or leave this metric out"
+            f"{name} needs a prompt, and this video has none: name it in the manifest's column prompt, or leave this "
+            "metric out"
         )
     with torch.no_grad():
         return encoder.text([clip.prompt])

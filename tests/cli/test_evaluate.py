@@ -190,6 +190,8 @@ def test_ratings_are_held_against_the_measures(clips, suite, tmp_path):
         (("evaluate", "{clips}", "--vbench", "nowhere.json", "--metric", "moving_share"), "nowhere.json"),
         (("evaluate", "{clips}", "--compare", "a", "b"), "leave PATH and --manifest out"),
         (("evaluate", "{clips}", "--mode", "strict"), "strict"),
+        (("evaluate", "--compare", "{clips}", "{clips}", "--labels", "a.csv", "--against", "b"), "--labels, --against"),
+        (("evaluate", "{clips}", "--against", "nowhere", "--metric", "moving_share"), "nowhere does not exist"),
     ],
 )
 def test_wrong_use_is_one_line(clips, tmp_path, words, said):
@@ -215,3 +217,49 @@ def test_the_mode_is_stamped(clips, suite, tmp_path):
     assert "mode reference" in result.stdout
     assert "no VBench score" not in result.stdout, "published formulas have no total"
     assert Evaluation.load(out / "evaluation.json").mode == "reference"
+
+
+def test_folders_of_evaluations_are_compared_unless_nothing_in_them_is_comparable(clips, tmp_path):
+    sides = [tmp_path / mode for mode in ("fixed", "reference")]
+    for out in sides:
+        words = ("--metric", "temporal_flickering", "--mode", out.name, "--out", out, "-q", "--no-page")
+        assert sn_eval("evaluate", clips, *words).exit_code == 0
+    words = ("--metric", "temporal_flickering", "--out", tmp_path / "both", "-q", "--no-page")
+    assert "3 pairs" in sn_eval("evaluate", "--compare", sides[0], sides[0] / "evaluation.json", *words).stdout
+    refused = sn_eval("evaluate", "--compare", *sides, *words)
+    assert refused.exit_code == 2
+    assert "nothing to compare: temporal_flickering: mode differs: fixed in A, reference in B" in refused.stderr
+
+
+def test_what_figures_are_held_against_is_read_before_anything_is_measured(clips, suite, tmp_path):
+    (tmp_path / "ratings.csv").write_text("video,rating,rater\ncalm,great,a\n")
+    out = tmp_path / "out"
+    result = sn_eval("evaluate", clips, "--suite", suite, "--labels", tmp_path / "ratings.csv", "--out", out, "-q")
+    assert result.exit_code == 2
+    assert "rating 'great'" in result.stderr
+    assert not (out / "finished").exists()
+
+
+def test_a_bad_file_on_either_side_does_not_end_the_distance_to_another_folder(clips, tmp_path):
+    (clips / "bad.mp4").write_bytes(b"no video")
+    other = tmp_path / "other"
+    for i in range(2):
+        write(other / f"{i}.mp4", noise=0.2, seed=40 + i)
+    (other / "broken.mp4").write_bytes(b"nor this")
+    words = ("--metric", "moving_share", "--against", other, "--out", tmp_path / "out", "-q", "--no-page")
+    result = sn_eval("evaluate", clips, *words)
+    assert result.exit_code == 3
+    assert "3 against 2 videos" in result.stdout
+    assert [name in result.stderr for name in ("bad.mp4", "broken.mp4")] == [True, True]
+
+
+def test_a_dimension_of_vbench_is_given_once(clips, tmp_path):
+    rows = [0.5, [{"video_path": "calm.mp4", "video_results": 0.5}]]
+    files = []
+    for name in ("one", "two"):
+        files += ["--vbench", tmp_path / f"{name}_eval_results.json"]
+        files[-1].write_text(json.dumps({"subject_consistency": rows}))
+    words = ("--metric", "moving_share", "--out", tmp_path / "out", "-q", "--no-page")
+    result = sn_eval("evaluate", clips, *files, *words)
+    assert result.exit_code == 2
+    assert "subject_consistency, as another --vbench file does: give each dimension once" in result.stderr

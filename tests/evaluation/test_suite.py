@@ -118,6 +118,14 @@ def test_a_wrong_suite_gets_one_clear_line(tmp_path, text, said):
     assert "\n" not in str(error.value)
 
 
+def test_suites_that_extend_each_other_get_one_clear_line(tmp_path):
+    for name, other in (("one", "two"), ("two", "one")):
+        text = f"name: {name}\nabout: y\nextends: {tmp_path / other}.yaml\nmetrics: [{{use: moving_share}}]"
+        (tmp_path / f"{name}.yaml").write_text(text)
+    with pytest.raises(UserError, match="suite 'one' extends itself \\(one → two → one\\)"):
+        load_suite(str(tmp_path / "one.yaml"))
+
+
 def test_an_unknown_suite_gets_a_hint():
     with pytest.raises(UserError, match="Did you mean 'bundled'"):
         load_suite("bundel")

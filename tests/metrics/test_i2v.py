@@ -85,7 +85,7 @@ def test_one_bad_picture_lowers_it_wherever_it_is(name, mode, which):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_without_its_picture_a_video_gets_one_clear_line(name):
-    with pytest.raises(UserError, match=rf"{name} needs the picture.*video a\.mp4 has none.*column anchor") as error:
+    with pytest.raises(UserError, match=rf"{name} needs the picture.*this one has none.*column anchor") as error:
         on_plain_features(name).start(Clip("a.mp4"))
     assert "\n" not in str(error.value)
     with pytest.raises(UserError, match="needs the picture"):  # as a reward, where nothing stands before the frames

@@ -85,7 +85,7 @@ def test_a_wrong_number_of_frames_is_said_and_not_scored():
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("prompt", ["", "  "])
 def test_a_video_without_prompt_gets_one_clear_line(name, prompt):
-    with pytest.raises(UserError, match=f"{name} needs a prompt, and video ball.mp4 has none") as error:
+    with pytest.raises(UserError, match=f"{name} needs a prompt, and this video has none") as error:
         on_plain_features(name).start(clip(9, prompt))
     assert "\n" not in str(error.value)
     with pytest.raises(UserError, match="needs a prompt"):  # as a reward
