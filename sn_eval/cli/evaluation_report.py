@@ -1,9 +1,11 @@
 """What `sn-eval evaluate` prints: measures as rows with what they ask and which way is better, videos as columns."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sn_eval.cli import console
 from sn_eval.cli.console import cell_text, say, show_table
 
 if TYPE_CHECKING:
@@ -18,9 +20,12 @@ COLUMNS = 4  # so many videos get a column each; of more, means of groups, or me
 GROUPS = 6  # columns of means, at most
 RANKED = 20  # videos in the ranking
 NOTES = 8
+TOTAL = "ranks these videos; no VBench score"
 Values = Sequence[float | None]  # one a video
 Figures = Callable[[Values, bool], list[Any]]  # of values, and whether higher is better
 ARROWS = {True: "↑ higher", False: "↓ lower"}
+NARROW = 140  # columns of a terminal below which a table keeps the figures, and words stand under it
+TIGHT = 100
 
 
 def show_evaluation(found: "Evaluation") -> None:
@@ -28,18 +33,44 @@ def show_evaluation(found: "Evaluation") -> None:
     if not found.videos:
         return
     heads, figures = _columns(found.videos)
+    names, narrow = short_names(found.measures), _width() < NARROW
     rows: list[list[Any]] = []
     for measure in found.measures:
         values = [video.values.get(measure.key) for video in found.videos]
-        rows.append([*_words(measure), *figures(values, measure.higher_is_better)])
+        words = [names[measure.key], ARROWS[measure.higher_is_better][0]] if narrow else _words(measure)
+        rows.append([*words, *figures(values, measure.higher_is_better)])
     totals = [video.total for video in found.videos]
     if any(total is not None for total in totals):
-        rows.append(["total", "ranks these videos; no VBench score", ARROWS[True], "0 … 1", *figures(totals, True)])
+        words = ["total", ARROWS[True][0]] if narrow else ["total", TOTAL, ARROWS[True], "0 … 1"]
+        rows.append([*words, *figures(totals, True)])
     title = f"{_count(found.videos)}, suite {found.suite}, mode {found.mode}"
-    show_table(title, ("measure", "asks", "better", "range", *heads), rows)
+    show_table(title, (*(("measure", "") if narrow else ("measure", "asks", "better", "range")), *heads), rows)
+    if narrow:
+        _show_words(found, names)
     if len(found.videos) > COLUMNS:
         _show_ranking(found.videos)
     _show_notes(found)
+
+
+def _show_words(found: "Evaluation", names: "dict[str, str]") -> None:
+    """What each measure asks, below a table that had no room for it."""
+    say("↑ higher is better, ↓ lower is better")
+    for m in found.measures:
+        _, _, _, span = _words(m)
+        say(f"{names[m.key]}: {m.about} ({', '.join(filter(None, (span, m.encoder)))})")
+    if any(video.total is not None for video in found.videos):
+        say(f"total: {TOTAL} (0 … 1)")
+
+
+def short_names(measures: "Sequence[Measure]") -> dict[str, str]:
+    """What each measure is called where room is scarce: without its encoder, unless that alone tells it from others."""
+    count = Counter(m.name if m.key.startswith(f"{m.name}[") else m.key for m in measures)
+    return {m.key: m.name if count[m.name] == 1 and m.key.startswith(f"{m.name}[") else m.key for m in measures}
+
+
+def _width() -> int:
+    """Columns that a table may have."""
+    return console.out.width if console.out.is_terminal else console.WIDE
 
 
 def _words(measure: "Measure") -> list[str]:
@@ -56,8 +87,10 @@ def _columns(videos: "Sequence[VideoResult]") -> tuple[list[str], Figures]:
         members = [[i for i, video in enumerate(videos) if video.group == group] for group in groups]
         heads = [f"{group or 'no group'}\nmean of {len(each)}" for group, each in zip(groups, members, strict=True)]
         return heads, lambda values, _: [_mean([values[i] for i in each]) for each in members]
-    names = [video.video for video in videos]
-    return ["mean", "worst", "of", "best", "of "], lambda values, higher: _span(values, names, higher)
+    names, heads = [video.video for video in videos], ["mean", "worst", "of", "best", "of "]
+    if _width() < TIGHT:
+        return heads[:4], lambda values, higher: _span(values, names, higher)[:4]
+    return heads, lambda values, higher: _span(values, names, higher)
 
 
 def _span(values: Values, names: Sequence[str], higher_is_better: bool) -> list[Any]:
@@ -82,27 +115,26 @@ def _show_ranking(videos: "Sequence[VideoResult]") -> None:
     ranked = sorted((video for video in videos if video.total is not None), key=lambda video: -(video.total or 0))
     if not ranked:
         return
+    told = any(video.prompt for video in ranked)
     rows: list[list[Any]] = [
-        [place, video.video, video.prompt or "–", video.total] for place, video in enumerate(ranked, 1)
+        [place, video.video, *([video.prompt or "–"] if told else []), video.total]
+        for place, video in enumerate(ranked, 1)
     ]
     note, left = "", len(rows) - RANKED
     if left > 0:
         rows, note = rows[: RANKED // 2] + rows[-RANKED // 2 :], f"{left} in between are in the table file."
-    show_table("By total", ("", "video", "prompt", "total"), rows, note)
+    show_table("By total", ("", "video", *(["prompt"] if told else []), "total"), rows, note)
 
 
 def _show_notes(found: "Evaluation") -> None:
-    """Each note once, with how many videos it is said of."""
-    by_note: dict[str, list[str]] = {}
-    for video in found.videos:
-        for note in video.notes:
-            by_note.setdefault(note, []).append(video.video)
+    """Each reason once, with the measures and the number of videos it is given for."""
     for note in found.notes:
         say(f"note: {note}")
-    for note, names in list(by_note.items())[:NOTES]:
-        say(f"note: {note} ({names[0] if len(names) == 1 else f'{len(names)} videos'})")
-    if len(by_note) > NOTES:
-        say(f"note: {len(by_note) - NOTES} further notes are in evaluation.json")
+    notes = _notes(found)
+    for note in notes[:NOTES]:
+        say(f"note: {note}")
+    if len(notes) > NOTES:
+        say(f"note: {len(notes) - NOTES} further notes are in evaluation.json")
     still = [video.video for video in found.videos if video.values.get("moving_share") == 0]
     if still:
         say(
@@ -111,22 +143,43 @@ def _show_notes(found: "Evaluation") -> None:
         )
 
 
+def _notes(found: "Evaluation") -> list[str]:
+    """Notes of videos, those of one reason and the same videos in one line."""
+    keys = {measure.key for measure in found.measures}
+    videos: dict[tuple[str, str], list[str]] = {}  # by measure ("" for none) and reason
+    for video in found.videos:
+        for note in video.notes:
+            key, colon, reason = note.partition(": ")
+            told = (key, reason) if colon and key in keys else ("", note)
+            videos.setdefault(told, []).append(video.video)
+    measures: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    for (key, reason), names in videos.items():
+        measures.setdefault((reason, tuple(names)), []).append(key)
+    return [
+        f"{_some(some, 2)}: {reason} ({names[0] if len(names) == 1 else f'{len(names)} videos'})".removeprefix(": ")
+        for (reason, names), some in measures.items()
+    ]
+
+
 # --- comparisons and labels -------------------------------------------------------------------------------
 
 
 def show_paired(paired: "Paired", names: tuple[str, str]) -> None:
     """Two folders: the mean difference of each measure with its interval, who is better, and where B loses."""
-    rows = []
+    rows, narrow = [], _width() < NARROW
     for each in paired.measures:
         d = each.difference
         span = "–" if d.low is None else f"{d.low:+.4f} … {d.high:+.4f}"
-        rows.append(
-            [each.key, ARROWS[each.higher_is_better], each.a, each.b, d.mean, span, each.p, each.words,
-             f"{len(each.losses)} of {each.videos}"]
-        )  # fmt: skip
-    columns = ("measure", "better", "A", "B", "B − A", "95 % interval", "p (Holm)", "verdict", "B loses in")
+        name = [each.key.partition("[")[0], ARROWS[each.higher_is_better][0]]
+        row = [each.key, ARROWS[each.higher_is_better], each.a, each.b, d.mean, span, each.p, each.words]
+        rows.append([*name, d.mean, span, each.words] if narrow else [*row, f"{len(each.losses)} of {each.videos}"])
+    columns = ["measure", "better", "A", "B", "B − A", "95 % interval", "p (Holm)", "verdict", "B loses in"]
+    if narrow:
+        columns = ["measure", "", "B − A", "95 % interval", "verdict"]
     how = next((each.difference.method for each in paired.measures if each.difference.mean is not None), "")
     show_table(f"{len(paired.videos)} pairs: A = {names[0]}, B = {names[1]}", columns, rows, how)
+    if narrow:
+        say("↑ higher is better, ↓ lower is better; the verdict heeds Holm's correction. A wider terminal shows more")
     for each in paired.measures:
         if each.losses and each.words in ("A better", "B better"):
             worst = "; ".join(f"{loss.video} ({loss.a:.3f} → {loss.b:.3f})" for loss in each.losses[:3])
@@ -150,7 +203,10 @@ def show_agreement(found: "Agreement") -> None:
         ]  # fmt: skip
         columns = ("measure", "videos", "Spearman", "pairs as people", "AUC", "p (Holm)", "pass from", "in words")
         title = f"Agreement with people{f': {criterion.criterion}' if criterion.criterion else ''}"
-        show_table(title, columns, rows, criterion.raters.words)
+        show_table(title, columns, rows)
+        alpha = criterion.raters.alpha
+        figure = "" if alpha.value is None else f"Krippendorff's alpha of the raters {_with_span(alpha)}: "
+        say(f"{figure}{criterion.raters.words}")
         for note in criterion.notes:
             say(f"note: {note}")
     if found.unmatched:

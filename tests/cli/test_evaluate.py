@@ -5,9 +5,10 @@ import json
 
 import pytest
 import torch
+from rich.console import Console
 from typer.testing import CliRunner
 
-from sn_eval.cli import app
+from sn_eval.cli import app, console
 from sn_eval.evaluation import evaluate as engine
 from sn_eval.results.evaluation import Evaluation
 from sn_eval.video import VideoWriter
@@ -78,6 +79,30 @@ def test_every_number_of_the_table_file_is_that_of_the_evaluation(clips, suite, 
     assert (out / "page.html").stat().st_size > 10_000
     assert len(list((out / "pictures").glob("*.png"))) == 3
     assert (out / "vbench_eval_results.json").is_file()
+
+
+@pytest.mark.parametrize("columns", [80, 100])
+def test_on_a_narrow_terminal_a_measure_is_a_line_and_its_words_stand_below(
+    clips, suite, tmp_path, monkeypatch, columns
+):
+    for i in range(3):
+        write(clips / f"more{i}.mp4", noise=0.05, seed=10 + i)
+    monkeypatch.setattr(console, "out", Console(highlight=False, force_terminal=True, width=columns, color_system=None))
+    result = sn_eval("evaluate", clips, "--suite", suite, "--out", tmp_path / "out", "--no-page", "-q")
+    lines = result.stdout.splitlines()
+    assert max(len(line) for line in lines if line[:1] in "┃│┏└") <= columns
+    for name in ("temporal_flickering", "moving_share", "drift_light", "total"):
+        (row,) = [line for line in lines if line.startswith(f"│ {name} ")]
+        assert "↑" in row or "↓" in row
+    assert "temporal_flickering: Do neighbouring frames differ little? (0 … 1)" in lines
+    assert "↑ higher is better, ↓ lower is better" in lines
+
+
+def test_reasons_are_said_once_for_all_measures_that_have_them(clips, suite, tmp_path):
+    path = write(tmp_path / "one.mp4", frames=1)
+    result = sn_eval("evaluate", path, "--suite", suite, "--out", tmp_path / "out", "--no-page", "-q")
+    notes = [line for line in result.stdout.splitlines() if line.startswith("note: ")]
+    assert notes == ["note: temporal_flickering, moving_share and 1 more: needs two frames (one)"]
 
 
 def test_with_many_videos_the_table_shows_the_worst_and_the_best(clips, suite, tmp_path):
@@ -170,6 +195,8 @@ def test_ratings_are_held_against_the_measures(clips, suite, tmp_path):
         "evaluate", clips, "--suite", suite, "--out", tmp_path / "out", "--labels", ratings, "-q", "--no-page", "--json"
     )
     assert result.exit_code == 0, result.output
+    shown = sn_eval("evaluate", clips, "--suite", suite, "--out", tmp_path / "out", "--labels", ratings, "-q")
+    assert "Krippendorff's alpha of the raters 1.00" in shown.stdout
     (criterion,) = json.loads(result.stdout)["agreement"]["criteria"]
     assert criterion["raters"]["alpha"]["value"] == pytest.approx(1)
     found = {m["key"]: m["spearman"]["value"] for m in criterion["measures"]}
