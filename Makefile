@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
-PYTEST_ARGS ?=
+PYTEST_ARGS ?= -n auto --maxprocesses 4
 BENCH_ARGS ?=
 
 .DEFAULT_GOAL := help
@@ -29,7 +29,7 @@ lint: $(STAMP)  ## style, import layers, types
 	$(BIN)/mypy
 
 test: lint  ## lint, then every test
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PYTEST_ARGS)
 
 bench: $(STAMP)  ## speed: overhead of the search, batching against a loop, memory of long runs
 	$(BIN)/python -m benchmarks.speed $(BENCH_ARGS)
