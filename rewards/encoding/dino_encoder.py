@@ -4,6 +4,8 @@ Source: DINO (arXiv:2104.14294) and DINOv2 (arXiv:2304.07193); the pooled featur
 """
 
 import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -42,12 +44,33 @@ def _load(rest: str) -> nn.Module:
         try:
             return _quiet(AutoModel.from_pretrained(rest, local_files_only=True))
         except OSError:
-            return _quiet(AutoModel.from_pretrained(rest))
+            with _silent_hub():
+                return _quiet(AutoModel.from_pretrained(rest))
     except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
         raise UserError(
-            f"cannot load encoder 'dino:{rest}': {in_one_line(error)}. "
+            f"cannot load encoder 'dino:{rest}': {_why(error)}. "
             "Name a folder with config.json and model.safetensors, or a hub id such as facebook/dinov2-small"
         ) from error
+
+
+@contextmanager
+def _silent_hub() -> Iterator[None]:
+    """The hub's client does not report each of its retries: what it finds in the end is said in one line."""
+    from huggingface_hub.utils import logging
+
+    before = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)
+
+
+def _why(error: Exception) -> str:
+    """The error in one line; transformers' own words for an unreachable hub are long and name no file to bring."""
+    text = in_one_line(error)
+    unreachable = isinstance(error, OSError) and "couldn't connect" in text
+    return "it is not in the hub's cache, and the hub cannot be reached" if unreachable else text
 
 
 def _quiet(network: Any) -> nn.Module:

@@ -315,3 +315,20 @@ def test_a_picture_too_long_for_its_width_is_refused_and_memory_is_spared():
     with pytest.raises(UserError, match=r"pictures of 2 x 2000 pixels have sides beyond 32:1; crop them") as told:
         encoder(torch.rand(1, 3, 2000, 2))
     assert "\n" not in str(told.value)
+
+
+def test_an_unreachable_hub_is_one_line_and_its_retries_are_not_told(monkeypatch, caplog):
+    import logging
+
+    from transformers import AutoModel
+
+    def unreachable(name, local_files_only=False):
+        if not local_files_only:
+            logging.getLogger("huggingface_hub.utils._http").warning("Retrying in 1s [Retry 1/5].")
+        raise OSError("We couldn't connect to 'https://hub' to load the files,\nand couldn't find them in the cache.")
+
+    monkeypatch.setattr(AutoModel, "from_pretrained", unreachable)
+    with pytest.raises(UserError, match="not in the hub's cache, and the hub cannot be reached. Name a folder") as told:
+        create_encoder("dino:someone/nothing")
+    assert "\n" not in str(told.value)
+    assert "Retrying" not in caplog.text
