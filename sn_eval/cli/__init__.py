@@ -4,6 +4,7 @@ from importlib.metadata import version
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 from typer.core import TyperGroup
 
 from sn_eval.cli import (
@@ -24,7 +25,14 @@ from sn_eval.cli.console import friendly, say
 
 
 class OneLineErrors(TyperGroup):
-    """Runs every command so that whatever goes wrong is one line on stderr and an exit code."""
+    """Runs every command so that whatever goes wrong is one line on stderr and an exit code.
+
+    Help is shown as it is written: rich would take "[the suite's own]" for markup, and swallow it.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        _as_written(self)
 
     def make_context(self, *args: Any, **kwargs: Any) -> Any:
         """Read the arguments."""
@@ -35,6 +43,15 @@ class OneLineErrors(TyperGroup):
         """Run the command."""
         with friendly():
             return super().invoke(ctx)
+
+
+def _as_written(command: Any) -> None:
+    """Escape brackets in the help of a command, its parameters and its commands."""
+    for place in (command, *command.params):
+        if getattr(place, "help", None):
+            place.help = escape(place.help)
+    for below in getattr(command, "commands", {}).values():
+        _as_written(below)
 
 
 def group(**options: Any) -> typer.Typer:

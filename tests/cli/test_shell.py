@@ -80,6 +80,19 @@ def test_every_command_can_be_machine_read_and_quiet():
 
 
 @pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ("generate", "costs half [the model's own]"),
+        ("metrics audit", 'pip install "sn-eval[audit]"'),
+        ("compare", "sheets/ [runs/<suite>]"),
+    ],
+)
+def test_brackets_in_help_are_shown(command, words):
+    shown = sn_eval(*command.split(), "--help").stdout.replace("│", " ")
+    assert words in " ".join(shown.split())
+
+
+@pytest.mark.parametrize(
     ("words", "said"),
     [
         (["mdels"], "Did you mean 'models'?"),
