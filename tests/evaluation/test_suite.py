@@ -1,5 +1,7 @@
 """Suites: what they measure, how a total comes about, and that standing still never wins."""
 
+from functools import cache
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -63,10 +65,15 @@ def test_the_total_is_the_weighted_mean_of_normalised_values_times_the_share_tha
     assert found == pytest.approx(values["moving_share"] * sum(shares) / sum(m.weight for m, _ in weighted))
 
 
-@settings(max_examples=50, deadline=None)
+@cache
+def whole_suite():
+    return load_suite("bundled")
+
+
+@settings(max_examples=50)
 @given(st.lists(st.floats(-2, 3), min_size=6, max_size=6))
 def test_a_total_lies_in_0_to_1_and_is_missing_where_a_part_is(values):
-    suite = load_suite("bundled")
+    suite = whole_suite()
     keys = [judge.measure.key for judge in suite.judges if judge.weight] + ["moving_share"]
     told = dict(zip(keys, values, strict=True)) | {"moving_share": min(1, max(0, values[-1]))}
     assert 0 <= suite.total(told) <= 1
