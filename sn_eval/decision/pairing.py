@@ -49,7 +49,8 @@ class ComparedMeasure:
 class Paired:
     """Two evaluations side by side.
 
-    videos: names that both have. only_a, only_b: names without partner. refused: measure → why it is not compared.
+    measures: of both, and the suite's total where both were measured alike. videos: names that both have. only_a,
+    only_b: names without partner. refused: measure → why it is not compared.
     """
 
     videos: tuple[str, ...]
@@ -81,6 +82,9 @@ def pair(a: Evaluation, b: Evaluation, *, confidence: float = 0.95, resamples: i
         else:
             left, right = ({name: side[name].values.get(measure.key) for name in names} for side in (ours, theirs))
             compared.append(_compare(measure, left, right, places, confidence, resamples, seed))
+    if (a.suite, a.measures) == (b.suite, b.measures) and any(ours[n].total is not None for n in names):
+        left, right = ({name: side[name].total for name in names} for side in (ours, theirs))
+        compared.append(_compare(_total(a), left, right, places, confidence, resamples, seed))
     known = {measure.key for measure in a.measures}
     refused |= {other.key: "only B has it" for other in b.measures if other.key not in known}
     corrected = holm([each.difference.p for each in compared])
@@ -102,6 +106,14 @@ def _places(
         found[name] = (cluster, seen[cluster])
         seen[cluster] += 1
     return found
+
+
+def _total(evaluation: Evaluation) -> Measure:
+    """The suite's own total as a measure: by it a frozen video, which every consistency prefers, has lost."""
+    return Measure(
+        key="total", name="total", mode=evaluation.mode, higher_is_better=True, low=0, high=1, families=("suite",),
+        about="Which is better by the suite's own weights, where something moves?",
+    )  # fmt: skip
 
 
 def _why_not(ours: Measure, theirs: Measure | None) -> str:

@@ -151,6 +151,21 @@ def test_what_makes_pairs_unlike_is_noted():
     assert pair(a, a).notes == ()
 
 
+def test_totals_of_one_suite_are_paired_too():
+    names = [f"v{i}" for i in range(12)]
+
+    def with_totals(totals, **changes):
+        found = evaluation(dict.fromkeys(names, 0.5))
+        videos = [v.model_copy(update={"total": t}) for v, t in zip(found.videos, totals, strict=True)]
+        return found.model_copy(update={"videos": tuple(videos), **changes})
+
+    a, frozen = with_totals([0.8 + 0.01 * i for i in range(12)]), with_totals([0.0] * 12)
+    found = pair(a, frozen).measures[-1]
+    assert (found.key, found.words) == ("total", "A better")
+    assert found.difference.mean == pytest.approx(-0.855)
+    assert "total" not in [m.key for m in pair(a, frozen.model_copy(update={"suite": "other"})).measures]
+
+
 def test_all_of_it_is_json():
     found = pair(evaluation({"x": 0.1, "y": None}), evaluation({"x": 0.3, "y": 0.9}))
     told = json.loads(json.dumps(found.as_dict(), allow_nan=False))
