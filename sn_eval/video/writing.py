@@ -17,6 +17,7 @@ from torch import Tensor
 
 from rewards.base import UserError
 from sn_eval.video.frames import Frames, Resample, to_uint8, upscale
+from sn_eval.video.interrupting import whole_before_ctrl_c
 
 
 class VideoWriter:
@@ -123,7 +124,8 @@ class VideoWriter:
                 frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
                 frame.pts = number
                 frame.time_base = 1 / self._fps
-                self._container.mux(self._stream.encode(frame))
+                with whole_before_ctrl_c():  # a packet lost between the two would spoil the frames behind it
+                    self._container.mux(self._stream.encode(frame))
         except OSError as error:
             raise cannot_write(self.path, error) from error
 
