@@ -2,12 +2,15 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from rewards.encoders import Encoder, Network, Preprocessing
+from sn_eval import metrics
 
+SMALL = {"encoder": "imagenet-lite0@32"}
 Rows = Sequence[Sequence[float]]
 
 
@@ -31,6 +34,13 @@ class Plain(Network):
 def plain(texts: dict[str, list[float]] | None = None) -> Encoder:
     """An encoder that passes features through."""
     return Encoder("plain", "plain", "0" * 64, Preprocessing(1, (0.0,) * 3, (1.0,) * 3), Plain(texts))
+
+
+def on_plain_features(name: str, mode: str = "fixed", **params: Any) -> Any:
+    """The metric of that name, which takes pixels for features."""
+    made = metrics.create(name, mode=mode, **SMALL, **params)
+    made.encoder = plain()
+    return made
 
 
 def as_frames(rows: Rows | Tensor) -> Tensor:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from sn_eval.cli import console
 from sn_eval.cli.console import cell_text, say, show_table
+from sn_eval.evaluation.comparison_page import some
+from sn_eval.results.evaluation import mean_of_known
 
 if TYPE_CHECKING:
     from sn_eval.decision.agreement import Agreement
@@ -86,7 +88,7 @@ def _columns(videos: "Sequence[VideoResult]") -> tuple[list[str], Figures]:
     if 1 < len(groups) <= GROUPS:
         members = [[i for i, video in enumerate(videos) if video.group == group] for group in groups]
         heads = [f"{group or 'no group'}\nmean of {len(each)}" for group, each in zip(groups, members, strict=True)]
-        return heads, lambda values, _: [_mean([values[i] for i in each]) for each in members]
+        return heads, lambda values, _: [mean_of_known([values[i] for i in each]) for each in members]
     names, heads = [video.video for video in videos], ["mean", "worst", "of", "best", "of "]
     if _width() < TIGHT:
         return heads[:4], lambda values, higher: _span(values, names, higher)[:4]
@@ -99,12 +101,7 @@ def _span(values: Values, names: Sequence[str], higher_is_better: bool) -> list[
     if not known:
         return [None, None, "–", None, "–"]
     worst, best = (known[0], known[-1]) if higher_is_better else (known[-1], known[0])
-    return [_mean(values), *worst, *best]
-
-
-def _mean(values: Values) -> float | None:
-    known = [value for value in values if value is not None]
-    return sum(known) / len(known) if known else None
+    return [mean_of_known(values), *worst, *best]
 
 
 def _count(videos: Sequence[Any]) -> str:
@@ -138,7 +135,7 @@ def _show_notes(found: "Evaluation") -> None:
     still = [video.video for video in found.videos if video.values.get("moving_share") == 0]
     if still:
         say(
-            f"note: nothing moves in {_some(still, 3)}: the total is 0. If that is as it should be, say minimum_motion "
+            f"note: nothing moves in {some(still, 3)}: the total is 0. If that is as it should be, say minimum_motion "
             "0 in the manifest"
         )
 
@@ -156,8 +153,8 @@ def _notes(found: "Evaluation") -> list[str]:
     for (key, reason), names in videos.items():
         measures.setdefault((reason, tuple(names)), []).append(key)
     return [
-        f"{_some(some, 2)}: {reason} ({names[0] if len(names) == 1 else f'{len(names)} videos'})".removeprefix(": ")
-        for (reason, names), some in measures.items()
+        f"{some(every, 2)}: {reason} ({names[0] if len(names) == 1 else f'{len(names)} videos'})".removeprefix(": ")
+        for (reason, names), every in measures.items()
     ]
 
 
@@ -186,7 +183,7 @@ def show_paired(paired: "Paired", names: tuple[str, str]) -> None:
             say(f"{each.key}: B loses most in {worst}")
     for side, alone in (("A", paired.only_a), ("B", paired.only_b)):
         if alone:
-            say(f"note: only {side} has {_some(alone)}")
+            say(f"note: only {side} has {some(alone)}")
     for key, why in paired.refused.items():
         say(f"note: {key} is not compared: {why}")
     for note in paired.notes:
@@ -210,9 +207,9 @@ def show_agreement(found: "Agreement") -> None:
         for note in criterion.notes:
             say(f"note: {note}")
     if found.unmatched:
-        say(f"note: rated, but not evaluated: {_some(found.unmatched)}")
+        say(f"note: rated, but not evaluated: {some(found.unmatched)}")
     if found.unrated:
-        say(f"note: evaluated, but not rated: {_some(found.unrated)}")
+        say(f"note: evaluated, but not rated: {some(found.unrated)}")
     for note in found.notes:
         say(f"note: {note}")
 
@@ -222,10 +219,6 @@ def _with_span(estimate: "Estimate") -> str:
         return "–"
     span = "" if estimate.low is None else f" ({estimate.low:.2f} … {estimate.high:.2f})"
     return f"{estimate.value:.2f}{span}"
-
-
-def _some(names: Sequence[str], most: int = 5) -> str:
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def show_frechet(found: "FrechetResult") -> None:

@@ -77,7 +77,6 @@ class Motion:
     """
 
     there: Float[Tensor, "n 2 h w"]
-    back: Float[Tensor, "n 2 h w"]
     trusted: Bool[Tensor, "n h w"]
 
 
@@ -118,7 +117,7 @@ class Block:
         """Flow of every new pair, measured once for all metrics."""
         earlier, later = self.grey[:-1], self.grey[1:]
         there, back = flow(earlier, later), flow(later, earlier)
-        return Motion(there, back, trusted(there, back))
+        return Motion(there, trusted(there, back))
 
     def __len__(self) -> int:
         return len(self.frames)

@@ -3,7 +3,7 @@
 `evaluation.json` holds all of it; tidy tables and pages are made from it. Nothing here needs torch.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -16,6 +16,16 @@ FILE_NAME = "evaluation.json"
 SCHEMA = 1
 
 Mode = Literal["fixed", "reference"]
+
+
+def mean_of_known(values: Sequence[float | None]) -> float | None:
+    """Mean of what is not None; None where nothing is.
+
+    >>> mean_of_known([1.0, None, 3.0])
+    2.0
+    """
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None
 
 
 class Measure(Frozen):
@@ -96,8 +106,7 @@ class Evaluation(Frozen):
 
     def mean(self, key: str) -> float | None:
         """Mean over the videos that it scored; None where it scored none."""
-        known = [value for video in self.videos if (value := video.values.get(key)) is not None]
-        return sum(known) / len(known) if known else None
+        return mean_of_known([video.values.get(key) for video in self.videos])
 
     def save(self, path: Path) -> Path:
         """Write it, whole or not at all."""

@@ -10,7 +10,7 @@ import torch
 import torchvision.transforms as T
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from plain_features import as_frames, consistency, cosine, plain, wandering
+from plain_features import SMALL, as_frames, consistency, cosine, on_plain_features, wandering
 from rewarding import BLUE, picture, video
 
 from rewards.base import UserError
@@ -23,14 +23,6 @@ from sn_eval.metrics.features import as_published
 GOLDEN = json.loads((Path(__file__).parents[1] / "rewards" / "data" / "vbench_golden.json").read_text())
 BOTH = ["subject_consistency", "background_consistency"]
 MODES = ["fixed", "reference"]
-SMALL = {"encoder": "imagenet-lite0@32"}
-
-
-def on_plain_features(name, mode="fixed", **params):
-    """The metric of that name, which takes pixels for features."""
-    made = metrics.create(name, mode=mode, **SMALL, **params)
-    made.encoder = plain()
-    return made
 
 
 # --- the formulas -----------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from plain_features import as_frames, plain, positive, wandering
+from plain_features import as_frames, on_plain_features, positive, wandering
 from rewarding import BLUE, RED, picture, video
 
 from rewards.base import UserError
@@ -15,12 +15,6 @@ from sn_eval.metrics.base import Clip
 
 NAMES = ["i2v_subject", "i2v_background"]
 MODES = ["fixed", "reference"]
-
-
-def on_plain_features(name, mode="fixed", **params):
-    made = metrics.create(name, mode=mode, encoder="imagenet-lite0@32", **params)
-    made.encoder = plain()
-    return made
 
 
 def written_out(rows, picture, weights, *, best):

@@ -8,7 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from plain_features import as_frames, consistency, plain, wandering
+from plain_features import as_frames, consistency, on_plain_features, plain, wandering
 
 from rewards.base import UserError
 from sn_eval import metrics
@@ -18,13 +18,6 @@ from sn_eval.metrics.clips import ClipToClip, InClip, clip_length
 GOLDEN = json.loads((Path(__file__).parents[1] / "rewards" / "data" / "vbench_golden.json").read_text())
 NAMES = ["in_clip_consistency", "clip_to_clip_consistency"]
 MODES = ["fixed", "reference"]
-SMALL = {"encoder": "imagenet-lite0@32"}
-
-
-def on_plain_features(name, mode="fixed", **params):
-    made = metrics.create(name, mode=mode, **SMALL, **params)
-    made.encoder = plain()
-    return made
 
 
 def cut(rows, length, *, borrow):
