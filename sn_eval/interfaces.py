@@ -12,11 +12,17 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
+from rewards.base import UserError
+
 Image = Float[Tensor, "3 H W"]
 Latents = Float[Tensor, "b t c h w"]
 Clip = Float[Tensor, "t c h w"]
 Video = Float[Tensor, "b n 3 H W"]  # n frames: more than latents where time is compressed
 Stage = tuple[int, int]  # (look: preview after this many evaluations, keep: how many candidates go on)
+
+
+class NoVideo(UserError):
+    """A method or model made nothing that can be shown (NaN, infinity): a failure of quality, not of the machine."""
 
 
 # --- the model --------------------------------------------------------------------------------------------

@@ -31,6 +31,7 @@ from sn_eval.interfaces import (
     Video,
     VideoModel,
 )
+from sn_eval.rollouts.finite import finite
 from sn_eval.sampling import Batches, normal, step
 
 
@@ -208,7 +209,7 @@ class ChunkRollout:
 
     def _decode(self, clean: Latents, branches: Sequence[Branch]) -> Video:
         histories = [b.candidate.parent.inner for b in branches]
-        return self._batches(self.model.decode, clean, histories)
+        return self._checked(self._batches(self.model.decode, clean, histories), branches, "frames")
 
     def _finished(self, branch: Branch, clean: Clip, frames: Float[Tensor, "n 3 H W"]) -> Finished:
         candidate, parent = branch.candidate, branch.candidate.parent
@@ -216,13 +217,11 @@ class ChunkRollout:
         grown = replace(parent, key=candidate.key, depth=parent.depth + 1, inner=history)
         return Finished(branch, replace(grown, noise=candidate.noise, clean=clean), frames)
 
-    def _checked(self, x0: Latents, branches: Sequence[Branch]) -> Latents:
-        """The estimate, once it is finite; else the chunk and candidate that it belongs to."""
-        finite = torch.isfinite(x0).flatten(1).all(1)
-        if bool(finite.all()):
-            return x0
-        bad = branches[int((~finite).nonzero()[0])].candidate
-        raise UserError(
-            f"model {self.model.name!r} gave NaN or infinite latents in chunk {bad.parent.depth + 1} of "
-            f"{self.chunks}, candidate {bad.index}; what was finished is kept. Try float32 or less guidance"
-        )
+    def _checked(self, values: Tensor, branches: Sequence[Branch], what: str = "latents") -> Tensor:
+        """The batch, once it is finite; else the chunk and candidate that it belongs to."""
+
+        def where(row: int) -> str:
+            bad = branches[row].candidate
+            return f"chunk {bad.parent.depth + 1} of {self.chunks}, candidate {bad.index}"
+
+        return finite(values, self.model.name, what, where)

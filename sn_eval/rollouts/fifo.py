@@ -32,6 +32,7 @@ from sn_eval.interfaces import (
     VideoModel,
 )
 from sn_eval.rollouts.chunk import ChunkRollout
+from sn_eval.rollouts.finite import finite
 from sn_eval.sampling import Batches, normal, per_frame, step
 
 
@@ -161,8 +162,10 @@ class FifoRollout:
             x, clean = self._denoised(x, cond, now, then, self._fresh(branches, turn))
             stepped = x if turn == 0 and early else stepped
         depth = branches[0].candidate.parent.depth
-        self._check(clean, depth, [f"candidate {b.candidate.index}" for b in branches])
+        whose = [f"candidate {b.candidate.index}" for b in branches]
+        self._check(clean, depth, whose)
         frames = self._batches(self.model.decode, clean, [b.candidate.parent.inner.history for b in branches])
+        self._check(frames, depth, whose, "frames")
         return [self._seen(b, x[i], stepped, i, frames[i], look) for i, b in enumerate(branches)]
 
     def commit(self, branches: Sequence[Branch]) -> list[Finished]:
@@ -180,6 +183,7 @@ class FifoRollout:
             return [Finished(b, state, None) for b, state in zip(branches, moved, strict=True)]
         shown = torch.stack([state.clean for state in moved if state.clean is not None])
         frames = self._batches(self.model.decode, shown, [state.inner.history for state in moved])
+        self._check(frames, depth, [f"candidate {b.candidate.index}" for b in branches], "frames")
         return [Finished(b, s, f) for b, s, f in zip(branches, moved, frames, strict=True)]
 
     def preview_evaluations(self, depth: int, branches: int, seen: int, look: int) -> int:
@@ -349,14 +353,9 @@ class FifoRollout:
             return None
         return torch.stack([normal(tuple(like.shape), *name) for name in names]).to(like)
 
-    def _check(self, clean: Latents, depth: int, whose: Sequence[str]) -> None:
+    def _check(self, values: Tensor, depth: int, whose: Sequence[str], what: str = "latents") -> Tensor:
         """Refuses NaN and infinity, naming the step and the window or candidate."""
-        finite = torch.isfinite(clean).flatten(1).all(1).tolist()
-        for bad in (name for name, fine in zip(whose, finite, strict=True) if not fine):
-            raise UserError(
-                f"model {self.model.name!r} gave NaN or infinite latents in step {depth + 1} of "
-                f"{self.pieces}, {bad}; what was finished is kept. Try float32 or less guidance"
-            )
+        return finite(values, self.model.name, what, lambda row: f"step {depth + 1} of {self.pieces}, {whose[row]}")
 
     @cached_property
     def _stepwise(self) -> StepwiseModel:

@@ -8,6 +8,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from rewards.base import UserError
+from sn_eval.interfaces import NoVideo
 
 Frames: TypeAlias = UInt8[Tensor, "t c h w"] | Float[Tensor, "t c h w"]
 Resample: TypeAlias = Literal["nearest", "bicubic"]
@@ -16,7 +17,7 @@ Resample: TypeAlias = Literal["nearest", "bicubic"]
 def to_uint8(frames: Frames) -> UInt8[Tensor, "t c h w"]:
     """RGB frames as bytes: float 0..1 is rounded (values outside are clipped), bytes stay as they are.
 
-    Raises UserError for frames that hold NaN or infinity.
+    Raises NoVideo (a UserError) for frames that hold NaN or infinity.
 
     >>> to_uint8(torch.tensor([0.0, 0.5, 2.0]).view(1, 3, 1, 1)).flatten().tolist()
     [0, 128, 255]
@@ -25,7 +26,7 @@ def to_uint8(frames: Frames) -> UInt8[Tensor, "t c h w"]:
         return frames
     if not bool(torch.isfinite(frames).all()):
         bad = (~torch.isfinite(frames)).flatten(1).any(1).nonzero()[0].item()
-        raise UserError(f"frame {bad} of {len(frames)} holds NaN or infinity: check the model and its dtype")
+        raise NoVideo(f"frame {bad} of {len(frames)} holds NaN or infinity: check the model and its dtype")
     return (frames.clamp(0, 1) * 255).round().to(torch.uint8)
 
 
