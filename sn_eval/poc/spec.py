@@ -1,5 +1,6 @@
-"""What a comparison runs: prompts x methods x seeds at one budget, as a YAML file with nothing left to guess."""
+"""What runs: an experiment by its name among the suites, or by its file, with nothing left to guess."""
 
+import difflib
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +9,27 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from rewards.base import UserError
 from sn_eval.poc.cell import Cell
+from sn_eval.results.experiment import Experiment
+from sn_eval.results.experiment_file import load_experiment
 from sn_eval.results.paths import suites_path
 from sn_eval.results.record import Component
+
+
+def experiment_named(use: str) -> Experiment:
+    """An experiment by its name in `benchmarks/suites` or by its YAML file; errors are one line for the user."""
+    if use.endswith((".yaml", ".yml")) or Path(use).is_file():
+        return load_experiment(Path(use))
+    known = experiment_names()
+    if use not in known:
+        near = difflib.get_close_matches(use, known, n=1)
+        hint = f" Did you mean '{near[0]}'?" if near else ""
+        raise UserError(f"no experiment {use!r}: name a YAML file or one of {', '.join(known)}.{hint}")
+    return load_experiment(suites_path(f"{use}.yaml"))
+
+
+def experiment_names() -> list[str]:
+    """Experiments in `benchmarks/suites`; bare sets of prompts, which lie there too, are none."""
+    return sorted(path.stem for path in suites_path().glob("*.yaml") if "prompts" not in path.stem)
 
 
 class Suite(BaseModel):
@@ -67,8 +87,7 @@ def load_suite(use: str) -> Suite:
         data: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
         return Suite.model_validate(data)
     except FileNotFoundError as error:
-        known = ", ".join(sorted(p.stem for p in suites_path().glob("*.yaml") if "prompts" not in p.stem))
-        raise UserError(f"no suite {use!r}: name a YAML file or one of {known}") from error
+        raise UserError(f"no suite {use!r}: name a YAML file or one of {', '.join(experiment_names())}") from error
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"cannot read suite {path}: {error}") from error
     except yaml.YAMLError as error:

@@ -20,6 +20,14 @@ Split = Literal["dev", "confirm"]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 
 
+class Misfit(ValueError):
+    """A rule that a part as a whole breaks. at: path, from that part, of the key to change."""
+
+    def __init__(self, message: str, *at: int | str) -> None:
+        super().__init__(message)
+        self.at = at
+
+
 class Declared(BaseModel):
     """Base of all parts: immutable, unknown keys are errors."""
 
@@ -86,9 +94,9 @@ class Budget(Declared):
     @model_validator(mode="after")
     def _whole(self) -> Self:
         if self.unit == "nfe" and any(amount != int(amount) for amount in self.amounts):
-            raise ValueError(f"amounts {list(self.amounts)} in unit nfe: denoiser evaluations are whole numbers")
+            raise Misfit(f"amounts {list(self.amounts)} in unit nfe: denoiser evaluations are whole numbers", "amounts")
         if len(set(self.amounts)) < len(self.amounts):
-            raise ValueError(f"amounts {list(self.amounts)} name one budget twice")
+            raise Misfit(f"amounts {list(self.amounts)} name one budget twice", "amounts")
         return self
 
 
@@ -132,9 +140,11 @@ class Criterion(Declared):
     @model_validator(mode="after")
     def _one_bound(self) -> Self:
         if self.at_least is None and self.at_most is None:
-            raise ValueError(f"criterion on {self.evaluator!r} has no bound: give at_least or at_most")
+            raise Misfit(f"criterion on {self.evaluator!r} has no bound: give at_least or at_most")
         if self.at_least is not None and self.at_most is not None and self.at_least > self.at_most:
-            raise ValueError(f"criterion on {self.evaluator!r}: at_least {self.at_least} is above {self.at_most}")
+            raise Misfit(
+                f"criterion on {self.evaluator!r}: at_least {self.at_least} is above {self.at_most}", "at_least"
+            )
         return self
 
     def holds(self, value: float | None) -> bool | None:
@@ -168,7 +178,7 @@ class Looks(Declared):
     @model_validator(mode="after")
     def _rising(self) -> Self:
         if list(self.at) != sorted(set(self.at)) or self.at[-1] != 1:
-            raise ValueError(f"looks at {list(self.at)}: give rising shares that end with 1")
+            raise Misfit(f"looks at {list(self.at)}: give rising shares that end with 1", "at")
         return self
 
 
@@ -212,11 +222,11 @@ class Sourced(Declared):
     @model_validator(mode="after")
     def _ordered(self) -> Self:
         if (self.low is None) != (self.high is None):
-            raise ValueError("low and high stand together: give both or neither")
+            raise Misfit("low and high stand together: give both or neither", "high" if self.low is None else "low")
         if self.value is None and self.low is not None:
-            raise ValueError("low and high without value: give the most likely value, too")
+            raise Misfit("low and high without value: give the most likely value, too", "low")
         if self.value is not None and self.low is not None and not self.low <= self.value <= (self.high or 0.0):
-            raise ValueError(f"low {self.low}, value {self.value}, high {self.high}: they must rise")
+            raise Misfit(f"low {self.low}, value {self.value}, high {self.high}: they must rise", "low")
         return self
 
     @property
@@ -280,9 +290,9 @@ class Prices(Declared):
     def _one(self) -> Self:
         given = [name for name in ("use", "rate", "owned") if getattr(self, name) is not None]
         if len(given) != 1:
-            raise ValueError(f"prices need one of use, rate, owned; given: {', '.join(given) or 'none'}")
+            raise Misfit(f"prices need one of use, rate, owned; given: {', '.join(given) or 'none'}", *given[1:2])
         if self.utilisation.value is not None and not 0 < self.utilisation.value <= 1:
-            raise ValueError(f"utilisation {self.utilisation.value}: a share above 0, at most 1")
+            raise Misfit(f"utilisation {self.utilisation.value}: a share above 0, at most 1", "utilisation", "value")
         return self
 
 
@@ -326,7 +336,8 @@ def _distinct(what: str) -> Any:
         twice = [label for label, count in Counter(labels).items() if count > 1]
         if twice:
             hint = "use seeds for repetitions" if what == "prompts" else "give one a name of its own"
-            raise ValueError(f"{what}: {twice[0]!r} stands twice; {hint}")
+            second = [place for place, label in enumerate(labels) if label == twice[0]][1]
+            raise Misfit(f"{what}: {twice[0]!r} stands twice; {hint}", second)
         return values
 
     return AfterValidator(check)
@@ -337,7 +348,8 @@ class Experiment(Declared):
 
     reward: what is searched on. evaluators: what results are judged by; one of a family that was searched on is refused
     unless `allow_same_family`, and is then marked in every table. prices, business: without them there is no ROI, and
-    the verdict can be no Go. labels: CSV of people's verdicts, for the acceptance (columns: cell or video, accepted).
+    the verdict can be no Go. labels: file of people's verdicts (as for `evaluate --labels`; a video is named by its cell's
+    id or by a path with it), which correct the acceptance, or are it where there are no criteria.
     """
 
     name: Name
@@ -371,32 +383,41 @@ class Experiment(Declared):
     def _consistent(self) -> Self:
         methods, labels = [m.label for m in self.methods], [e.label for e in self.evaluators]
         if self.baseline not in methods:
-            raise ValueError(f"baseline {self.baseline!r} is not among the methods {methods}")
+            raise Misfit(f"baseline {self.baseline!r} is not among the methods {methods}", "baseline")
         if len(set(self.seeds)) < len(self.seeds):
-            raise ValueError(f"seeds {list(self.seeds)} name one seed twice")
+            raise Misfit(f"seeds {list(self.seeds)} name one seed twice", "seeds")
         self._known_labels(labels)
-        for primary in self.primary:
+        for place, primary in enumerate(self.primary):
+            at = ("primary", place)
             if primary.method is not None and primary.method not in methods:
-                raise ValueError(f"primary.method {primary.method!r} is not among the methods {methods}")
+                raise Misfit(f"primary.method {primary.method!r} is not among the methods {methods}", *at, "method")
             if primary.outcome == ACCEPTANCE and not self.acceptance and not self.labels:
-                raise ValueError("the primary outcome is acceptance, and there are no acceptance criteria or labels")
+                rule = "the primary outcome is acceptance, and there are no acceptance criteria or labels"
+                raise Misfit(rule, *at, "outcome")
         if self.primary and self._settings() > 1 and not any(p.split == "dev" for p in self.prompts):
-            raise ValueError(
+            raise Misfit(
                 f"{self._settings()} settings compete and no prompt has split: dev to choose on; mark some, or leave "
-                "one method with one budget beside the baseline"
+                "one method with one budget beside the baseline",
+                "prompts",
             )
         return self
 
     def _known_labels(self, labels: list[str]) -> None:
         """Every evaluator that a rule names is there."""
-        outcomes = [p.outcome for p in self.primary if p.outcome != ACCEPTANCE]
-        for label in (*outcomes, *(c.evaluator for c in self.acceptance), *(g.evaluator for g in self.rules.no_worse)):
+        named: list[tuple[str, tuple[int | str, ...]]] = [
+            (p.outcome, ("primary", i, "outcome")) for i, p in enumerate(self.primary) if p.outcome != ACCEPTANCE
+        ]
+        named += [(c.evaluator, ("acceptance", i, "evaluator")) for i, c in enumerate(self.acceptance)]
+        named += [(g.evaluator, ("rules", "no_worse", i, "evaluator")) for i, g in enumerate(self.rules.no_worse)]
+        for label, at in named:
             if label not in labels:
-                raise ValueError(f"{label!r} is no evaluator of this experiment; known: {', '.join(labels)}")
+                raise Misfit(f"{label!r} is no evaluator of this experiment; known: {', '.join(labels)}", *at)
         groups = {prompt.group for prompt in self.prompts}
-        for group in (group for criterion in self.acceptance for group in criterion.groups):
-            if group not in groups:
-                raise ValueError(f"acceptance names group {group!r}; prompts have {sorted(groups - {''})}")
+        for place, criterion in enumerate(self.acceptance):
+            for group in criterion.groups:
+                if group not in groups:
+                    rule = f"acceptance names group {group!r}; prompts have {sorted(groups - {''})}"
+                    raise Misfit(rule, "acceptance", place, "groups")
 
     def _settings(self) -> int:
         """Arms that may compete to be the one that is judged."""
