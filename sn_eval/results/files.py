@@ -1,4 +1,7 @@
-"""Whole or absent: a file is written beside its place, forced to the disk, then renamed (atomic in POSIX)."""
+"""Whole or absent: a file is written beside its place, forced to the disk, then renamed (atomic in POSIX).
+
+Logs grow by whole lines instead, one system call each.
+"""
 
 import os
 import tempfile
@@ -29,7 +32,7 @@ def write_whole(path: Path, text: str | bytes) -> None:
             os.fsync(file.fileno())
         os.chmod(name, 0o644)  # mkstemp's 0600 would hide the file from a shared dashboard
         os.replace(name, path)
-        _sync_folder(path.parent)
+        sync(path.parent)
     except OSError as error:
         raise cannot_write(path, error) from error
     finally:
@@ -42,12 +45,36 @@ def cannot_write(path: Path, error: OSError) -> ResultsError:
     return ResultsError(f"cannot write {path}: {reason}. Choose a writable folder with free space.")
 
 
-def _sync_folder(folder: Path) -> None:
-    """Force the rename itself to the disk, where the system lets a folder be opened (Windows does not)."""
+def append_line(path: Path, line: str) -> None:
+    """Add one line to a file, durably, and in one piece where several processes append.
+
+    What a killed writer left without an end of line is ended first, so that only its own line is lost. Raises
+    ResultsError when the folder cannot be written or the disk is full.
+    """
     try:
-        descriptor = os.open(folder, os.O_RDONLY)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(path, "a+b", buffering=0) as file:  # unbuffered: a line is one call, and append mode places it
+            size = file.seek(0, os.SEEK_END)
+            cut = size > 0 and os.pread(file.fileno(), 1, size - 1) != b"\n"
+            data = (b"\n" if cut else b"") + line.encode("utf-8", "backslashreplace") + b"\n"
+            while data:
+                data = data[file.write(data) :]
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise cannot_write(path, error) from error
+
+
+def sync(path: Path) -> None:
+    """Force a file's bytes, or a folder's list of names, to the disk. Raises OSError where that fails.
+
+    A folder is left alone where the system does not let it be opened (Windows).
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
     except OSError:
-        return
+        if path.is_dir():
+            return
+        raise
     try:
         os.fsync(descriptor)
     finally:

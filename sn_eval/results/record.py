@@ -145,6 +145,7 @@ class Record(Frozen):
     environment: Environment
     versions: dict[str, str] = {}
     created: str = Field(default="", description="UTC, ISO 8601")
+    files: dict[str, int] = Field(default={}, description="bytes of each file beside it; the store notes them")
 
     @property
     def seconds_of_video(self) -> float:

@@ -1,0 +1,111 @@
+"""A run as it lies on the disk: the experiment that was declared, its plan of cells, and the store that holds them.
+
+What `poc report`, `poc status` and the dashboard open. Nothing here writes, runs or needs torch.
+"""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from sn_eval.results import plan as plans
+from sn_eval.results import snapshot
+from sn_eval.results.experiment import Experiment
+from sn_eval.results.experiment_file import load_experiment
+from sn_eval.results.files import ResultsError
+from sn_eval.results.plan import Plan
+from sn_eval.results.record import Record
+from sn_eval.results.store import RunStore
+
+SPEC = "spec.yaml"
+RULES = ("acceptance", "primary", "looks", "rules", "baseline", "labels")
+"""Parts of an experiment that decide what its results mean, and must stand before there are any."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is. done: complete and undamaged. failed: cells that are not complete, by how they last failed."""
+
+    planned: int
+    done: int
+    damaged: int
+    failed: Mapping[str, int]
+
+    @property
+    def waiting(self) -> int:
+        """Cells that nobody has tried yet (or whose try was interrupted)."""
+        return self.planned - self.done - self.damaged - sum(self.failed.values())
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """`runs/<name>/`; cells of the store that are not in the plan (of an earlier spec) are left out of everything."""
+
+    folder: Path
+    experiment: Experiment
+    plan: Plan
+    store: RunStore
+
+    @classmethod
+    def open(cls, path: Path | str) -> Self:
+        """The run in a folder. ResultsError, in one line, for anything that is none, and for a newer sn-eval's."""
+        folder = Path(path)
+        _check(folder)
+        store, plan = RunStore(folder), Plan.load(folder)
+        try:
+            experiment = load_experiment(folder / SPEC)
+        except ResultsError as error:
+            raise ResultsError(
+                f"{error} (this is the run's own copy: if a newer sn-eval wrote it, upgrade sn-eval)"
+            ) from error
+        return cls(folder, experiment, plan, store)
+
+    @property
+    def spec_sha256(self) -> str:
+        """Of the experiment file as it was copied into the run."""
+        return hashlib.sha256((self.folder / SPEC).read_bytes()).hexdigest()
+
+    def records(self) -> dict[str, Record]:
+        """Every readable record by cell, in the order of the plan, of cells with damaged files, too."""
+        found = snapshot.recorded(self.store).records
+        return {cell: found[cell] for cell in self._cells() if cell in found}
+
+    def damaged(self) -> dict[str, str]:
+        """Cells with an unreadable record, or a missing or cut file, and why, in one line each."""
+        found = snapshot.damaged(self.store)
+        return {cell: found[cell] for cell in self._cells() if cell in found}
+
+    def progress(self) -> Progress:
+        """How many cells are done, damaged, failed (by category) and waiting."""
+        cells, damaged, last = self._cells(), self.damaged(), self.store.last_errors()
+        missing = self.store.missing(cells)
+        failed = Counter(last[cell]["category"] for cell in missing if cell in last)
+        return Progress(len(cells), len(cells) - len(missing) - len(damaged), len(damaged), dict(failed))
+
+    def _cells(self) -> list[str]:
+        return [planned.cell for planned in self.plan.cells]
+
+
+def declared(experiment: Experiment) -> str:
+    """SHA-256 of the rules that results are judged by, each default written out, so that any change of one is seen."""
+    rules = experiment.model_dump(mode="json", include=set(RULES))
+    return hashlib.sha256(json.dumps(rules, sort_keys=True).encode()).hexdigest()
+
+
+def _check(folder: Path) -> None:
+    """Refuse what is no run, and say what it is."""
+    if not folder.exists():
+        raise ResultsError(f"no run at {folder}: there is no such folder. Start one with sn-eval poc run or poc import")
+    if not folder.is_dir():
+        raise ResultsError(f"{folder} is a file: name the folder of a run, which holds {plans.FILE_NAME} and {SPEC}")
+    there = {name for name in (plans.FILE_NAME, SPEC) if (folder / name).is_file()}
+    if not there:
+        raise ResultsError(
+            f"{folder} is no run: it holds no {plans.FILE_NAME} and no {SPEC}. Name a folder that sn-eval poc run or "
+            "poc import made"
+        )
+    if SPEC not in there:
+        raise ResultsError(f"no {SPEC} in {folder}: copy the experiment file of this run there, under that name")

@@ -1,0 +1,115 @@
+"""All records of a store at once: a Parquet file beside the cells spares opening 10,000 files to know them again.
+
+The file is a cache, and nothing else: each of its records counts only while the cell's own `record.json` has the time
+and size that were seen. Delete it at any time; where it is damaged or cannot be written, the cells are read.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from sn_eval.results.files import ResultsError, write_whole
+from sn_eval.results.record import Record
+from sn_eval.results.store import RunStore, Stamp
+from sn_eval.results.table import table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FILE_NAME = "snapshot.parquet"
+REWRITTEN = 20  # once a cell in so many is not in it: reading the few that lack is cheaper than writing all
+
+Kept = dict[str, tuple[Stamp, str]]
+"""By cell: stamp of its record, and the record as JSON."""
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """Complete cells, in the order of their ids. unreadable: those whose record is damaged, and why, in one line."""
+
+    records: dict[str, Record]
+    unreadable: dict[str, str]
+
+
+def recorded(store: RunStore) -> Recorded:
+    """Every record of the store; renews the snapshot where enough of it is missing."""
+    stamps, kept = store.stamps(), _read(Path(store.root) / FILE_NAME)
+    records: dict[str, Record] = {}
+    unreadable: dict[str, str] = {}
+    fresh: Kept = {}
+    for cell, stamp in stamps.items():
+        seen, text = kept.get(cell, (None, ""))
+        try:
+            records[cell] = _record(store, cell, text if seen == stamp else "")
+        except ResultsError as error:
+            unreadable[cell] = str(error)
+            continue
+        fresh[cell] = (stamp, text) if seen == stamp else (stamp, records[cell].model_dump_json())
+    unlike = len(fresh.keys() ^ kept.keys()) + sum(kept[cell] != fresh[cell] for cell in fresh.keys() & kept.keys())
+    if unlike * REWRITTEN > len(fresh):
+        _write(Path(store.root) / FILE_NAME, fresh)
+    return Recorded(records, unreadable)
+
+
+def tabulate(store: RunStore) -> "pd.DataFrame":
+    """One row a complete, readable cell: `results.table.row` of its record."""
+    return table(recorded(store).records.values())
+
+
+def damaged(store: RunStore) -> dict[str, str]:
+    """Complete cells with an unreadable record, or a missing or cut file, and why; `RunStore.problems` of all."""
+    found = recorded(store)
+    changed = {cell: store.changed(cell, record) for cell, record in found.records.items()}
+    return found.unreadable | {cell: why for cell, why in changed.items() if why is not None}
+
+
+def _record(store: RunStore, cell: str, text: str) -> Record:
+    """The record from the snapshot's text, or from the cell where that is empty or of another sn-eval."""
+    if text:
+        try:
+            return Record.model_validate_json(text)
+        except ValidationError:
+            pass
+    return store.record(cell)
+
+
+# --- the file ---------------------------------------------------------------------------------------------
+
+
+def _read(path: Path) -> Kept:
+    """What the snapshot holds: nothing where there is none, or where it is damaged (pages have checksums)."""
+    if not path.is_file():
+        return {}
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    try:
+        columns = parquet.read_table(path, page_checksum_verification=True).to_pydict()
+        stamps = zip(columns["mtime_ns"], columns["size"], strict=True)
+        return dict(zip(columns["cell"], zip(stamps, columns["record"], strict=True), strict=True))
+    except (OSError, ValueError, KeyError, pa.ArrowException):
+        return {}
+
+
+def _write(path: Path, kept: Mapping[str, tuple[Stamp, str]]) -> None:
+    """Write it, whole; a folder that cannot be written goes without."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    columns = pa.table(
+        {
+            "cell": pa.array(kept, pa.string()),
+            "mtime_ns": pa.array([stamp[0] for stamp, _ in kept.values()], pa.int64()),
+            "size": pa.array([stamp[1] for stamp, _ in kept.values()], pa.int64()),
+            "record": pa.array([text for _, text in kept.values()], pa.string()),
+        }
+    )
+    sink = pa.BufferOutputStream()
+    parquet.write_table(columns, sink, compression="zstd", write_page_checksum=True)
+    try:
+        write_whole(path, sink.getvalue().to_pybytes())
+    except ResultsError:
+        return
