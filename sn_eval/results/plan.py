@@ -61,7 +61,8 @@ class Plan(Frozen):
     kind: "generated" by this toolkit or "imported" from elsewhere. searched: key in `record.scores` of the reward that
     the search maximised (for imported videos: that candidates were chosen by), if there is one. baseline: an arm.
     declared: sha256 of the rules (acceptance, primary, looks, rules) that stood in the spec when the first cell ran,
-    and when that was, so that a later change of them is seen.
+    and when that was, so that a later change of them is seen. sources: what the ids were made from, as far as it can be
+    seen without a model (`sn_eval.poc.sources`): the same sources need no model to know that nothing is left to do.
     """
 
     schema_version: Literal[1] = 1
@@ -72,6 +73,7 @@ class Plan(Frozen):
     cells: tuple[Planned, ...]
     declared: str = ""
     declared_on: str = ""
+    sources: str = ""
     notes: tuple[str, ...] = Field(default=(), description="what a reader of the results must know")
 
     @property
