@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from scipy import stats
+from statsmodels.stats.multitest import multipletests
 
 MIN_PROMPTS_FOR_BOOTSTRAP = 20
 
@@ -152,13 +153,25 @@ def holm(ps: Sequence[float | None]) -> list[float | None]:
     >>> [round(p, 3) for p in holm([0.01, 0.04, 0.03])], holm([None, 0.5])
     ([0.03, 0.06, 0.06], [None, 0.5])
     """
-    known = sorted((p, place) for place, p in enumerate(ps) if p is not None)
-    corrected: list[float | None] = [None] * len(ps)
-    largest = 0.0
-    for rank, (p, place) in enumerate(known):
-        largest = max(largest, min(1.0, (len(known) - rank) * p))
-        corrected[place] = largest
-    return corrected
+    return _corrected(ps, "holm")
+
+
+def benjamini_hochberg(ps: Sequence[float | None]) -> list[float | None]:
+    """p values that hold the false discovery rate (Benjamini & Hochberg, J. R. Stat. Soc. B 1995); None stays None.
+
+    The k-th smallest of n counts n ÷ k times, and none counts more than a larger one.
+
+    >>> [round(p, 3) for p in benjamini_hochberg([0.01, 0.04, 0.03])], benjamini_hochberg([None, 0.5])
+    ([0.03, 0.04, 0.04], [None, 0.5])
+    """
+    return _corrected(ps, "fdr_bh")
+
+
+def _corrected(ps: Sequence[float | None], method: str) -> list[float | None]:
+    """The known p, corrected together by statsmodels."""
+    known = [p for p in ps if p is not None]
+    corrected = iter(multipletests(known, method=method)[1].tolist() if known else ())
+    return [None if p is None else next(corrected) for p in ps]
 
 
 def _bootstrap(values: np.ndarray, confidence: float, resamples: int, seed: int) -> tuple[float, float]:
