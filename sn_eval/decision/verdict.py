@@ -22,7 +22,7 @@ from sn_eval.decision.ranks import Estimate
 VALIDITY = ("failures", "balance", "evaluator_validity")
 GUARDS = ("hacking", "critical_criterion", "no_worse", "latency")
 BUSINESS = ("business_inputs", "illustrative_inputs", "rules_changed")
-CODES = ("uplift", "profit", *GUARDS, *BUSINESS, *VALIDITY, "finished")
+CODES = ("uplift", "profit", *GUARDS, *BUSINESS, *VALIDITY, "finished", "declared")
 """Every code of a Reason. `present.words` has three sentences for each: holds, does not hold, could not be decided."""
 
 
@@ -92,7 +92,7 @@ def _decision(reasons: Sequence[Reason], evidence: Evidence) -> Decision:
         return "provisional"
     if uplift is False or any_is(GUARDS, False) or _hopeless(by_code["profit"], evidence.unlikely):
         return "stop"
-    if uplift is None or any_is(("no_worse", "critical_criterion", "hacking"), None) or any_is(("profit",), False):
+    if uplift is None or any_is(("no_worse", "critical_criterion"), None) or any_is(("profit",), False):
         return "continue"
     if any_is(BUSINESS, False) or any_is(("profit", "latency"), None):
         return "conditional"

@@ -1,0 +1,300 @@
+"""From a run to everything that can be said of it: attempts, arms, comparisons, money, the verdict.
+
+`analyse` reads a run's folder; `conclude` does the same from attempts that are at hand (simulations, tests). Nothing is
+run, and nothing but the folder is read: changed prices or rules give other findings of the same cells.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from sn_eval.decision import parts
+from sn_eval.decision.arms import Arm, arms_of
+from sn_eval.decision.attempts import as_arms, attempts_of, labels_of
+from sn_eval.decision.business import business_case
+from sn_eval.decision.checks import Case, checks
+from sn_eval.decision.comparisons import Question, comparisons, questions
+from sn_eval.decision.facts import Cells, facts_of
+from sn_eval.decision.findings import (
+    ArmCost,
+    Attempt,
+    Compared,
+    Findings,
+    HourPrice,
+    Power,
+    Reason,
+    RunFacts,
+    Verdict,
+    known,
+)
+from sn_eval.decision.label_correction import corrected_acceptance
+from sn_eval.decision.numbers import cell_sets, numbered
+from sn_eval.decision.power import needed, power_of
+from sn_eval.decision.prices import PriceList, hour_price, load_prices
+from sn_eval.decision.ranks import Estimate
+from sn_eval.decision.sequential import look_confidence, prompts_at
+from sn_eval.decision.statistics import Pair
+from sn_eval.decision.verdict import Evidence, decide
+from sn_eval.results.experiment import ACCEPTANCE, Experiment
+from sn_eval.results.files import ResultsError
+from sn_eval.results.plan import Judge, Plan
+from sn_eval.results.record import Record
+from sn_eval.results.run_folder import RunFolder, declared
+
+PRICES = "prices.yaml"
+PREVIEW = "preview_correlation@"  # how records name the rank correlation of a look
+
+
+@dataclass(frozen=True)
+class Material:
+    """What findings are made of.
+
+    planned: confirm prompts in the order of the plan; settled: those whose every cell has an outcome. dev_settled:
+    whether all dev cells have one. rhos: Spearman of preview and final score by (arm, look) and video. candidates: for
+    the selector's regret. labels: people's verdict by cell. rules_changed: since the first cell ran.
+    """
+
+    experiment: Experiment
+    facts: RunFacts
+    judges: tuple[Judge, ...]
+    baseline: str
+    attempts: tuple[Attempt, ...]
+    budgets: Mapping[str, int | None]
+    planned: tuple[str, ...]
+    settled: frozenset[str]
+    dev_settled: bool = True
+    rhos: Mapping[tuple[str, str], Mapping[Pair, float | None]] = field(default_factory=dict)
+    candidates: tuple[Attempt, ...] = ()
+    labels: Mapping[str, float] = field(default_factory=dict)
+    rules_changed: bool = False
+    notes: tuple[str, ...] = ()
+
+
+def analyse(
+    run: RunFolder, *, experiment: Experiment | None = None, prices: PriceList | None = None, draws: int = 10_000
+) -> Findings:
+    """Everything that a run says. experiment, prices: in place of the run's own; its cells stay what they are."""
+    own = replace(run, experiment=experiment) if experiment else run
+    return conclude(material_of(own), *_price(own, prices), draws=draws)
+
+
+def material_of(run: RunFolder) -> Material:
+    """What the cells of a run hold."""
+    experiment, plan, cells = run.experiment, run.plan, Cells.of(run)
+    labels = _labels(run)
+    candidates = attempts_of(experiment, plan, cells.records, cells.failed, labels)
+    waiting = [cell for cell in plan.cells if cell.cell not in cells.settled]
+    planned = tuple(dict.fromkeys(cell.prompt for cell in plan.cells if cell.split == "confirm"))
+    return Material(
+        experiment, facts_of(run, cells), plan.judges, plan.baseline, as_arms(experiment, plan, candidates),
+        {cell.arm: cell.budget_nfe for cell in plan.cells}, planned,
+        frozenset(planned) - {cell.prompt for cell in waiting}, not any(cell.split == "dev" for cell in waiting),
+        _rhos(plan, cells.records), candidates, labels, plan.declared not in ("", declared(experiment)),
+        (*plan.notes, *_notes(run, cells)),
+    )  # fmt: skip
+
+
+def conclude(
+    material: Material, price: HourPrice | None = None, price_words: str = "", *, draws: int = 10_000
+) -> Findings:
+    """The findings of attempts that are at hand. price_words: why there is no price, where there is none."""
+    experiment, judges, baseline = material.experiment, material.judges, material.baseline
+    seen, look = look_at(material)
+    attempts = [attempt for attempt in material.attempts if attempt.split == "dev" or attempt.prompt in seen]
+    confirm, dev = (arms_of(attempts, baseline, split) for split in ("confirm", "dev"))
+    methods = {arm: parts.method_of(arm) for arm in (*confirm, *dev)}
+    asked = questions(experiment, methods, baseline, dev, judges)
+    chosen = asked[0].choice if asked else None
+    compared = comparisons(confirm, baseline, asked, judges, experiment.rules.confidence, look)
+    corrected = _corrected(material, confirm)
+    business = business_case(experiment, confirm, baseline, chosen, price, price_words, draws)
+    arms = tuple(
+        parts.describe(arm, material.budgets, baseline, chosen, corrected.get(name), price, experiment, judges)
+        for name, arm in confirm.items()
+        if arm.attempts
+    )
+    findings = Findings(
+        run=material.facts, baseline=baseline, judges=judges, arms=arms, choice=chosen, comparisons=compared,
+        scaling=parts.scaling(experiment, confirm, baseline, asked, judges),
+        selection=parts.selection(material.candidates, baseline, judges, seen),
+        previews=parts.previews(material.rhos, seen),
+        hacking=parts.gamed(confirm, baseline, chosen, judges, compared), power=None,
+        price=price, price_words=price_words, roi=business.roi, roi_words=business.words, capacity=business.capacity,
+        verdict=Verdict("provisional", ()), losing=parts.losing(confirm, baseline, asked, compared),
+        attempts=material.attempts, cells=cell_sets(material.attempts), numbers={}, watermark=experiment.examples,
+        notes=material.notes,
+    )  # fmt: skip
+    decided = _decided(findings, material, asked, confirm, look)
+    return replace(decided, numbers=numbered(decided))
+
+
+def look_at(material: Material) -> tuple[tuple[str, ...], float | None]:
+    """(confirm prompts that are looked at, confidence of the primary interval at this look, None where none is due).
+
+    The last declared look whose prompts all have an outcome counts, with these prompts only, in the order of the plan:
+    what happens to be done besides is no look that was declared. Where none is due, everything done is shown, and
+    nothing is decided.
+    """
+    looks, planned = material.experiment.looks, material.planned
+    due = prompts_at(looks, len(planned)) if planned and material.dev_settled else ()
+    for count in reversed(due):
+        if set(planned[:count]) <= material.settled:
+            found = look_confidence(looks, count, len(planned), material.experiment.rules.confidence)
+            return planned[:count], None if found is None else found[0]
+    return tuple(prompt for prompt in planned if prompt in material.settled), None
+
+
+# --- the verdict ------------------------------------------------------------------------------------------
+
+
+def _decided(
+    findings: Findings,
+    material: Material,
+    asked: Sequence[Question],
+    arms: Mapping[str, Arm],
+    look: float | None,
+) -> Findings:
+    """The findings with their verdict, and with how much they could see."""
+    primary = next((each for each in findings.comparisons if each.primary), None)
+    if primary is None:
+        undeclared = not asked
+        return replace(findings, verdict=_open(findings, undeclared))
+    question = asked[0]
+    threshold, kind = _threshold(findings, question)
+    case = Case(
+        material.experiment, material.judges, material.facts, arms, findings.baseline, question.choice.arm,
+        {arm.name: arm for arm in findings.arms}, findings.hacking, findings.roi, findings.roi_words,
+        material.rules_changed, _validity(material),
+    )  # fmt: skip
+    power = _power(primary, threshold, material.experiment)
+    evidence = Evidence(
+        question.choice.arm, question.primary.outcome, _uplift(primary), threshold, kind,
+        findings.roi.break_even_uplift if findings.roi else None, look is not None, checks(case),
+        {"planned": float(len(material.planned)), **_further(findings, question, power, primary, threshold)},
+    )  # fmt: skip
+    return replace(findings, verdict=decide(evidence), power=power)
+
+
+def _open(findings: Findings, undeclared: bool) -> Verdict:
+    """No verdict: there is no primary outcome, or nothing to compare yet."""
+    reason = Reason("declared", False) if undeclared else Reason("finished", False, {"prompts": 0.0})
+    return Verdict("provisional", (reason,), findings.choice.arm if findings.choice else "")
+
+
+def _threshold(findings: Findings, question: Question) -> tuple[float, str]:
+    """What the whole interval must exceed: where it pays, known for acceptance only, else the minimum effect."""
+    roi = findings.roi
+    if question.primary.outcome == ACCEPTANCE and roi is not None and roi.break_even_uplift is not None:
+        return max(0.0, roi.break_even_uplift), "break_even"
+    return question.primary.minimum_effect, "minimum_effect"
+
+
+def _uplift(primary: Compared) -> Estimate:
+    """The primary difference, better is up, with the bounds that this look allows."""
+    value, (low, high) = primary.difference.mean, primary.adjusted
+    if primary.higher_is_better or value is None:
+        return Estimate(value, low, high, primary.p)
+    return Estimate(-value, None if high is None else -high, None if low is None else -low, primary.p)
+
+
+def _power(primary: Compared, threshold: float, experiment: Experiment) -> Power:
+    """How much the comparison could see of the effect that it must show."""
+    values = list(primary.difference.per_prompt.values())
+    return power_of(primary.outcome, values, max(threshold, primary.minimum_effect or 0.0), experiment.rules.confidence)
+
+
+def _further(
+    findings: Findings, question: Question, power: Power, primary: Compared, threshold: float
+) -> dict[str, float | str | None]:
+    """How many prompts would settle a difference like the one seen, and what the missing ones would take."""
+    seen = _uplift(primary).value
+    enough = None
+    if seen is not None and power.spread:
+        enough = needed(seen - threshold, power.spread, confidence=primary.difference.confidence)
+    costs = [arm.cost for arm in findings.arms if arm.name in (question.choice.arm, findings.baseline)]
+    seconds, paid = [cost.device_seconds for cost in costs], [_paid(findings, cost) for cost in costs]
+    more = None if enough is None else max(0, enough - power.prompts) * findings.run.repeats
+    return {
+        "prompts": float(power.prompts), "needed": None if enough is None else float(enough),
+        "device_seconds": None if more is None or None in seconds else more * sum(known(seconds)),
+        "money": None if more is None or None in paid else more * sum(known(paid)),
+        "currency": findings.price.currency if findings.price else None,
+    }  # fmt: skip
+
+
+def _paid(findings: Findings, cost: ArmCost) -> float | None:
+    """Money for one attempt as it was made here."""
+    if cost.money_a_minute is None or not cost.a_second or cost.device_seconds is None:
+        return None
+    return cost.money_a_minute / 60 * cost.device_seconds / cost.a_second
+
+
+def _validity(material: Material) -> float | None:
+    """Balanced accuracy of the automatic acceptance against people; None where they did not judge both kinds."""
+    right: dict[float, list[bool]] = {0.0: [], 1.0: []}
+    for attempt in material.candidates:
+        label = material.labels.get(attempt.cells[0])
+        if label is not None and attempt.accepted is not None and material.experiment.acceptance:
+            right[label].append(attempt.accepted == label)
+    if not all(right.values()):
+        return None
+    return sum(sum(each) / len(each) for each in right.values()) / 2
+
+
+def _corrected(material: Material, arms: Mapping[str, Arm]) -> dict[str, Estimate]:
+    """Acceptance by arm, corrected with people's labels."""
+    if not material.labels or not material.experiment.acceptance:
+        return {}
+    found = {}
+    for name, arm in arms.items():
+        labels = {
+            (a.prompt, a.repeat): material.labels[a.cells[0]] for a in arm.attempts if a.cells[0] in material.labels
+        }  # fmt: skip
+        if all(len(attempt.cells) == 1 for attempt in arm.attempts):
+            corrected = corrected_acceptance(
+                arm.values(ACCEPTANCE), labels, confidence=material.experiment.rules.confidence
+            )
+            found[name] = corrected.acceptance
+    return found
+
+
+# --- what lies in the folder ------------------------------------------------------------------------------
+
+
+def _labels(run: RunFolder) -> dict[str, float]:
+    """People's verdict by cell; the file is looked for beside the run's spec, too."""
+    if run.experiment.labels is None:
+        return {}
+    path = Path(run.experiment.labels)
+    beside = run.folder / path
+    return labels_of(beside if beside.is_file() else path, [cell.cell for cell in run.plan.cells])
+
+
+def _rhos(plan: Plan, records: Mapping[str, Record]) -> dict[tuple[str, str], dict[Pair, float | None]]:
+    """Rank correlations of previews by (arm, look) and (prompt, repeat), confirm prompts only."""
+    found: dict[tuple[str, str], dict[Pair, float | None]] = {}
+    for cell in plan.cells:
+        if cell.split == "confirm" and cell.cell in records:
+            for name, value in records[cell.cell].scores.items():
+                if name.startswith(PREVIEW):
+                    look = name.removeprefix(PREVIEW)
+                    found.setdefault((cell.arm, look), {})[cell.prompt, cell.repeat] = value
+    return found
+
+
+def _price(run: RunFolder, prices: PriceList | None) -> tuple[HourPrice | None, str]:
+    """(price of a device-hour, why there is none). The list is the given one, else the run's copy."""
+    if run.experiment.prices is None:
+        return None, "the experiment declares no prices"
+    own = run.folder / PRICES
+    try:
+        rows = prices or load_prices(own if own.is_file() else None)
+        return hour_price(run.experiment.prices, rows), ""
+    except ResultsError as error:
+        return None, str(error)
+
+
+def _notes(run: RunFolder, cells: Cells) -> list[str]:
+    """What a reader must know of cells that are not there."""
+    found = [f"cell {cell} is damaged and left out: {why}" for cell, why in cells.damaged.items()]
+    return found + [f"cell {cell} is missing, the machine failed: {why}" for cell, why in cells.lost.items()]
