@@ -8,7 +8,7 @@ import numpy as np
 
 from sn_eval.decision.economics import Amount
 from sn_eval.decision.findings import HourPrice, Input
-from sn_eval.results.experiment import Business, Prices, Sourced
+from sn_eval.results.experiment import Business, Exchange, Prices, Rate, Sourced
 from sn_eval.results.files import ResultsError
 
 NEEDED = ("videos_per_month", "minutes_per_video", "review", "rejection", "fallback", "one_off", "monthly", "discount")
@@ -96,17 +96,17 @@ def listed(inputs: Inputs, business: Business, price: HourPrice | None) -> tuple
     return tuple(rows)
 
 
-def illustrative(inputs: Inputs, business: Business, price: HourPrice | None) -> tuple[str, ...]:
-    """Keys, as they stand in the spec, of inputs that are examples; "prices" for the price of an hour."""
-    tax = {"tax": business.tax} if business.tax else {}
-    found = [
-        "prices.utilisation" if key == "utilisation" else f"business.{key}"
-        for key, amount in (dict(inputs.amounts) | tax).items()
-        if amount.illustrative
-    ]
-    if price is not None and price.illustrative and "prices.utilisation" not in found:
-        found.append("prices")
-    return tuple(sorted(found))
+def illustrative(inputs: Inputs, business: Business, prices: Prices) -> tuple[str, ...]:
+    """Keys, as they stand in the spec, of inputs that were used and are examples."""
+    parts: dict[str, Sourced | Rate | Exchange | None] = {
+        f"business.{key}": amount for key, amount in inputs.amounts.items() if key != "utilisation"
+    }
+    parts["business.tax"] = business.tax
+    if "utilisation" in inputs.amounts:  # computing was metered, so the price of an hour is used
+        owned = prices.owned or ()
+        parts |= {f"prices.owned.{key}": amount for key, amount in owned if isinstance(amount, Sourced)}
+        parts |= {f"prices.{key}": getattr(prices, key) for key in ("rate", "exchange", "utilisation")}
+    return tuple(sorted(key for key, part in parts.items() if part is not None and part.illustrative))
 
 
 def _check(key: str, amount: Sourced) -> None:

@@ -5,7 +5,8 @@ prompts, one always accepted and one never, are weighed with them, each arm's ow
 a doubt, and for one attempt a prompt the mean is exactly Jeffreys' posterior, a beta distribution. Both arms share the
 weights of their prompts: what makes a prompt hard for one makes it hard for the other.
 
-How far prompts differ (ρ of `acceptance`) is drawn, too, and the smoothing is repeated in every draw.
+How far prompts differ (ρ of `acceptance`) is drawn, too, each arm's own since each is estimated from its own attempts,
+and the smoothing is repeated in every draw.
 """
 
 from collections.abc import Iterator
@@ -43,12 +44,12 @@ def drawn_populations(
     kinds, counts = np.unique(rows, axis=0, return_counts=True)  # equal prompts weigh as one with their sum
     for start in range(0, draws, AT_ONCE):
         size = min(AT_ONCE, draws - start)
-        shared, chance = rng.gamma(counts, size=(size, len(counts))), rng.random(size)
+        shared = rng.gamma(counts, size=(size, len(counts)))
         pair = []
         for arm, accepted, tried in ((baseline, kinds[:, 0], kinds[:, 1]), (method, kinds[:, 2], kinds[:, 3])):
             weights = np.concatenate([shared, rng.gamma(0.5, size=(size, 2))], axis=1)
             weights /= weights.sum(1, keepdims=True)
-            place = np.searchsorted(np.cumsum(arm.likely), chance).clip(max=len(CORRELATIONS) - 1)
+            place = np.searchsorted(np.cumsum(arm.likely), rng.random(size)).clip(max=len(CORRELATIONS) - 1)
             pair.append(_population(*_with_halves(accepted, tried), weights, CORRELATIONS[place]))
         yield pair[0], pair[1]
 

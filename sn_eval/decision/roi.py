@@ -90,7 +90,7 @@ def roi(
         highest_price=top, highest_price_words=words, draws=draws,
         after_tax_npv=case.after_tax(expected),
         exchange_swing=case.exchange_swing(expected) if price is not None and price.exchange else None,
-        illustrative=illustrative(inputs, business, price), inputs=listed(inputs, business, price),
+        illustrative=illustrative(inputs, business, prices), inputs=listed(inputs, business, price),
     )  # fmt: skip
 
 
