@@ -4,7 +4,10 @@ The file is a cache, and nothing else: each of its records counts only while the
 and size that were seen. Delete it at any time; where it is damaged or cannot be written, the cells are read.
 """
 
-from collections.abc import Mapping
+import gc
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +15,7 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from sn_eval.results.files import ResultsError, write_whole
+from sn_eval.results.record import FILE_NAME as RECORD
 from sn_eval.results.record import Record
 from sn_eval.results.store import RunStore, Stamp
 from sn_eval.results.table import table
@@ -22,8 +26,10 @@ if TYPE_CHECKING:
 FILE_NAME = "snapshot.parquet"
 REWRITTEN = 20  # once a cell in so many is not in it: reading the few that lack is cheaper than writing all
 
+READERS = 8  # threads: a cold disk serves several at once
+
 Kept = dict[str, tuple[Stamp, str]]
-"""By cell: stamp of its record, and the record as JSON."""
+"""By cell: stamp of its record, and the text of its record."""
 
 
 @dataclass(frozen=True)
@@ -36,27 +42,27 @@ class Recorded:
 
 def recorded(store: RunStore) -> Recorded:
     """Every record of the store; renews the snapshot where enough of it is missing."""
-    stamps, kept = store.stamps(), _read(Path(store.root) / FILE_NAME)
-    records: dict[str, Record] = {}
-    unreadable: dict[str, str] = {}
-    fresh: Kept = {}
-    for cell, stamp in stamps.items():
-        seen, text = kept.get(cell, (None, ""))
-        try:
-            records[cell] = _record(store, cell, text if seen == stamp else "")
-        except ResultsError as error:
-            unreadable[cell] = str(error)
-            continue
-        fresh[cell] = (stamp, text) if seen == stamp else (stamp, records[cell].model_dump_json())
-    unlike = len(fresh.keys() ^ kept.keys()) + sum(kept[cell] != fresh[cell] for cell in fresh.keys() & kept.keys())
-    if unlike * REWRITTEN > len(fresh):
-        _write(Path(store.root) / FILE_NAME, fresh)
-    return Recorded(records, unreadable)
+    with _uncollected():
+        stamps, kept = store.stamps(), _read(Path(store.root) / FILE_NAME)
+        known = {cell: kept[cell][1] for cell, stamp in stamps.items() if cell in kept and kept[cell][0] == stamp}
+        texts = known | _texts(store, [cell for cell in stamps if cell not in known])
+        records: dict[str, Record] = {}
+        unreadable: dict[str, str] = {}
+        for cell in stamps:
+            try:
+                records[cell] = _record(store, cell, texts.get(cell, ""))
+            except ResultsError as error:
+                unreadable[cell] = str(error)
+        fresh = {cell: (stamps[cell], texts[cell]) for cell in records if cell in texts}
+        if len(fresh.items() ^ kept.items()) * REWRITTEN > len(fresh):
+            _write(Path(store.root) / FILE_NAME, fresh)
+        return Recorded(records, unreadable)
 
 
 def tabulate(store: RunStore) -> "pd.DataFrame":
     """One row a complete, readable cell: `results.table.row` of its record."""
-    return table(recorded(store).records.values())
+    with _uncollected():
+        return table(recorded(store).records.values())
 
 
 def damaged(store: RunStore) -> dict[str, str]:
@@ -67,13 +73,41 @@ def damaged(store: RunStore) -> dict[str, str]:
 
 
 def _record(store: RunStore, cell: str, text: str) -> Record:
-    """The record from the snapshot's text, or from the cell where that is empty or of another sn-eval."""
-    if text:
-        try:
-            return Record.model_validate_json(text)
-        except ValidationError:
-            pass
-    return store.record(cell)
+    """The record that a text is; else the cell's own, or its ResultsError, which says what is wrong with it."""
+    try:
+        return Record.model_validate_json(text)
+    except ValidationError:
+        return store.record(cell)
+
+
+def _texts(store: RunStore, cells: Sequence[str]) -> dict[str, str]:
+    """Texts of records as they lie in the cells, of those that can be read."""
+
+    def read(part: Sequence[str]) -> dict[str, str]:
+        found = {}
+        for cell in part:
+            try:
+                with open(f"{store.root}/cells/{cell}/{RECORD}", encoding="utf-8") as file:
+                    found[cell] = file.read()
+            except (OSError, UnicodeDecodeError):
+                continue
+        return found
+
+    with ThreadPoolExecutor(READERS) as pool:
+        parts = pool.map(read, [cells[first::READERS] for first in range(READERS)])
+        return {cell: text for part in parts for cell, text in part.items()}
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Pause the garbage collector: records by the thousand are all kept, and looking through them takes most time."""
+    running = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if running:
+            gc.enable()
 
 
 # --- the file ---------------------------------------------------------------------------------------------
