@@ -15,6 +15,7 @@ from sn_eval.cli import (
     metrics,
     metrics_audit,
     models,
+    poc_new,
     rewards,
     rewards_audit,
     rewards_learning,
@@ -111,6 +112,10 @@ _metrics.command("list")(metrics.list_metrics)
 _metrics.command("show")(metrics.show)
 _metrics.command("audit")(metrics_audit.audit)
 app.add_typer(_metrics)
+
+_poc = group(name="poc", help="From an experiment, or from videos you have, to a decision.")
+_poc.command("new")(poc_new.new)
+app.add_typer(_poc)
 
 _tabletop = group(name="tabletop", help="The rendered world, and the embedded model that learns it.")
 _tabletop.command("scene")(tabletop.scene)

@@ -80,7 +80,8 @@ def generate(
     """
     with friendly(kept=out), progress(quiet=quiet) as bars:
         from rewards.base import UserError
-        from sn_eval.poc.cell import check_prompts, fingerprinted, run_cell
+        from sn_eval.poc.cell import check_prompts, run_cell
+        from sn_eval.poc.fingerprint import fingerprinted
         from sn_eval.results import record as records
 
         prompts = check_prompts([prompt] if schedule is None else _lines(schedule))
@@ -113,17 +114,14 @@ def load_model(use: str, *, guidance: float | None, size: str | None, device: st
     """The model behind a name, a folder or a hub id, and the component that the record keeps."""
     from rewards.base import UserError
     from sn_eval import models
+    from sn_eval.poc.spec import model_named
     from sn_eval.results.record import Component
 
     params: dict[str, Any] = {} if device == "cpu" else {"device": device}
     if guidance is not None:
         params["guidance"] = guidance
-    name = use
-    if use not in models.names() and ":" not in use:
-        if (Path(use) / "denoiser").is_dir():
-            name, params = "tabletop", {"path": use, **params}
-        elif Path(use).is_dir() or use.count("/") == 1:
-            name, params = "image_to_video", {"path": use, **params}
+    named = model_named(use, **params)
+    name, params = named.use, dict(named.params)
     if size is not None:
         width, height = _size(size)
         if name == "tabletop" and (width, height) != (64, 64):

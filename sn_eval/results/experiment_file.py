@@ -20,7 +20,7 @@ from sn_eval.results.experiment import Experiment, Misfit, Sourced
 from sn_eval.results.files import ResultsError
 from sn_eval.results.record import Component
 
-MOST_VALUES = 200_000  # an experiment of thousands of prompts has fewer; a few nested aliases have more
+MOST_VALUES = 20_000  # an experiment of thousands of prompts has fewer; a few nested aliases have more
 SHOWN = 60  # characters of a wrong value
 NEW = "sn-eval poc new FILE writes one that is explained"
 

@@ -36,6 +36,8 @@ COMMANDS = [
     "rewards new",
     "rewards score",
     "rewards audit",
+    "poc",
+    "poc new",
     "tabletop",
     "tabletop scene",
     "tabletop train",
@@ -43,9 +45,9 @@ COMMANDS = [
     "tabletop train-clip",
     "tabletop check-clip",
 ]
-GROUPS = ("models", "metrics", "rewards", "tabletop")
+GROUPS = ("models", "metrics", "rewards", "poc", "tabletop")
 # these have no progress to silence
-SILENT = ("models list", "metrics list", "rewards list", "rewards show", "rewards new")
+SILENT = ("models list", "metrics list", "rewards list", "rewards show", "rewards new", "poc new")
 
 
 def sn_eval(*words: str):

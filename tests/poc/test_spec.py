@@ -1,7 +1,7 @@
 """Experiments by name or by file."""
 
 import pytest
-from experiments import FULL
+from experiment_files import FULL
 
 from rewards.base import UserError
 from sn_eval.poc import spec
