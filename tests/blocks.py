@@ -32,8 +32,8 @@ from sn_eval.present.report.model import (
 )
 
 LONG = {
-    "ja": "探索を加えた動画は、同じ計算量の通常生成と比べて、物体の消失や照明の変化が少なく、確認担当者の手戻りが減りました。",
-    "en": "With the search, objects vanish less often and the light stays as it was, so reviewers send fewer videos back. ",
+    "ja": "探索を加えた動画は、同じ計算量の通常生成と比べて、物体の消失や照明の変化が少なく、手戻りが減りました。",
+    "en": "With the search, objects vanish less often and the light stays as it was, so fewer are sent back. ",
 }
 
 PARETO = Figure(
@@ -51,7 +51,7 @@ COMPARED = Figure(
     "compared", "interval", "差 Differences", "Dots with 95 % intervals.", Axis(""), Axis("Difference", "points"),
     (
         Series("scaling_noise", (
-            Point("物体の永続性", 0.1, -0.02, 0.2, "primary"), Point("lighting", -0.05, -0.1, 0.0), Point("motion", 0.2),
+            Point("物体の永続性", 0.1, -0.02, 0.2, "main"), Point("lighting", -0.05, -0.1, 0.0), Point("motion", 0.2),
         ), role="chosen"),
         Series("best_of_n", (Point("lighting", 0.02, -0.1, 0.12),)),
     ),
@@ -74,7 +74,7 @@ GROUPS = Figure(
     ),
 )  # fmt: skip
 CURVE = Figure(
-    "scaling", "line", "曲線 Quality against compute", "Means with intervals, and the fit.", Axis("NFE"), Axis("Quality"),
+    "scaling", "line", "曲線 Quality against compute", "Means and the fit.", Axis("NFE"), Axis("Quality"),
     (
         Series("measured", (Point(50.0, 0.5, 0.45, 0.55), Point(100.0, 0.6, 0.55, 0.66), Point(200.0, 0.65)), "marks"),
         Series("fit", tuple(Point(float(x), 0.7 - 10 / x) for x in range(50, 210, 10)), "line", "model"),
@@ -109,10 +109,11 @@ def written(lang: Lang, folder: Path, *, marked: bool = True, rows: int = 40) ->
         Fact("NPV", "1.23億円" if lang == "ja" else "¥123,000,000", "P10–P90", "roi/npv", "bad", "", 1.23e8, "例"),
         Fact("回収" if lang == "ja" else "Payback", "14", "", "roi/payback", "open"),
     ))  # fmt: skip
-    gallery = Gallery("失敗例 Failures", tuple(
+    pairs = [
         Pair(f"=cmd|'/C calc'!A0 {text}", text, Clip("cell-a", "plain", "0.8"), Clip(b, "scaling_noise", "0.5"))
         for b in ("cell-b", "cell-missing")
-    ) + (Pair("no videos", "", None, None),))  # fmt: skip
+    ]
+    gallery = Gallery("失敗例 Failures", (*pairs, Pair("no videos", "", None, None)))
     form = Form((
         Field("目的・対象業務 Purpose", (Paragraph(text), Paragraph(text))),
         Field("体制・日程 Team", (), "記入してください fill in"),

@@ -209,11 +209,11 @@ def _distances(point: Point) -> tuple[float | None, float | None]:
 def _reach(drawn: Sequence[_Line]) -> list[float]:
     """Ends of all intervals."""
     return [
-        point[1] + sign * bound[side]
+        point[1] + sign * distance
         for line in drawn
         for point, bound in zip(line.points, line.bounds, strict=False)
         for side, sign in ((0, -1), (1, 1))
-        if bound[side] is not None
+        if (distance := bound[side]) is not None
     ]
 
 

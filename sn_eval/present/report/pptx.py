@@ -1,4 +1,4 @@
-"""The deck for a meeting: one slide a section for managers, what engineers ask for behind it, charts that can be edited.
+"""The deck for a meeting: a slide a section for managers, what engineers ask for behind, charts that can be edited.
 
 Heights of all parts are known before they are drawn; a section that needs more room gets smaller letters, then further
 slides. Every slide has the footer, and the mark of examples where figures rest on them; its notes name the evidence.

@@ -57,8 +57,8 @@ def laid_out(grid: Grid, width: float, sizes: Sequence[float]) -> Table:
 def shared(asked: Sequence[float], flexible: Sequence[bool], width: float) -> tuple[float, ...]:
     """Widths that add up to `width`: flexible columns give way first, all grow alike where there is room.
 
-    >>> shared([50, 50, 100], [True, False, True], 150), shared([50, 50], [True, False], 200)
-    ((40.0, 50.0, 60.0), (100.0, 100.0))
+    >>> shared([44, 50, 74], [True, False, True], 143), shared([50, 50], [True, False], 200)
+    ((39.0, 50, 54.0), (100.0, 100.0))
     """
     total = sum(asked)
     if total <= width:
