@@ -3,7 +3,6 @@
 import pytest
 from experiment_files import FULL
 
-from rewards.base import UserError
 from sn_eval.poc import spec
 from sn_eval.poc.spec import experiment_named, experiment_names
 from sn_eval.results.files import ResultsError
@@ -25,7 +24,7 @@ def test_a_suite_is_loaded_by_its_name(tmp_path, monkeypatch):
     monkeypatch.setattr(spec, "suites_path", lambda name="": tmp_path / name)
     assert experiment_names() == ["suite"]
     assert experiment_named("suite").name == "full-example"
-    with pytest.raises(UserError, match=r"no experiment 'suit': .* one of suite\. Did you mean 'suite'\?"):
+    with pytest.raises(ResultsError, match=r"no experiment 'suit': .* one of suite\. Did you mean 'suite'\?"):
         experiment_named("suit")
 
 
