@@ -11,7 +11,7 @@ from jaxtyping import Float
 from sn_eval.decision.retries import Retries
 
 Amount = float | Float[np.ndarray, "draws"]
-Months = Float[np.ndarray, "draws months"]
+Months = Float[np.ndarray, "draws moments"]
 
 
 def unit_cost(

@@ -111,7 +111,7 @@ class _Case:
         ]
         return costs[0], costs[1]
 
-    def cash(self, values: Mapping[str, Amount], saving: Amount) -> Float[np.ndarray, "draws months"]:
+    def cash(self, values: Mapping[str, Amount], saving: Amount) -> Float[np.ndarray, "draws moments"]:
         """Discounted money so far, by month."""
         share = volume(self.business.ramp, self.business.months)
         return cumulative(saving, values["one_off"], values["monthly"], values["discount"], share)
@@ -236,7 +236,7 @@ def _needed(case: _Case, baseline: Spread) -> float | None:
     )
 
 
-def _payback(cash: Float[np.ndarray, "draws months"]) -> tuple[int | None, int | None, int | None]:
+def _payback(cash: Float[np.ndarray, "draws moments"]) -> tuple[int | None, int | None, int | None]:
     early, middle, late = np.quantile(payback(cash), [0.1, 0.5, 0.9], method="inverted_cdf")
     return _months(early), _months(middle), _months(late)
 
