@@ -47,8 +47,14 @@ def test_a_chance_so_low_that_more_videos_change_nothing_stops():
     assert decide(chance(0.5)).decision == "continue"
 
 
-@given(st.dictionaries(st.sampled_from([c for c in CODES if c not in ("uplift", "finished")]), st.sampled_from([True, False, None])),
-       st.sampled_from([SHOWN, UNSURE, BELOW]), st.booleans())  # fmt: skip
+CHECKS = st.sampled_from([code for code in CODES if code not in ("uplift", "finished")])
+
+
+@given(
+    st.dictionaries(CHECKS, st.sampled_from([True, False, None])),
+    st.sampled_from([SHOWN, UNSURE, BELOW]),
+    st.booleans(),
+)
 def test_go_takes_everything(checks, uplift, finished):
     verdict = decide(evidence(uplift, finished=finished, **checks))
     assert len(verdict.reasons) == len(checks) + 2
