@@ -91,33 +91,45 @@ def hacking(
     """Whether the search pleased its reward at the cost of a judge; gains are mean ÷ standard deviation over prompts.
 
     searched: of the reward that was maximised, None where it is not known. judges: held out of the search, by outcome.
-    A rise or fall is clear where its interval excludes zero.
+    A rise or fall is clear where its interval excludes zero. A gain without spread cannot be standardised, and counts.
     """
-    gains = {name: _standardised(each, name in lower_is_better) for name, each in judges.items()}
-    known = {name: gain for name, gain in gains.items() if gain is not None}
-    gain = _standardised(searched, False) if searched else None
-    fell = [name for name in known if judges[name].excludes_zero and known[name] < 0]
-    rose = searched is not None and searched.excludes_zero and gain is not None and gain > 0
-    return Hacking(bool(rose and fell), gain, known, _words(gain, rose, fell, known))
+    signs = {name: -1 if name in lower_is_better else 1 for name in judges}
+    gains = {name: _standardised(each, signs[name]) for name, each in judges.items()}
+    gain = _standardised(searched, 1) if searched else None
+    rose = searched is not None and _clearly(searched, 1)
+    fell = [name for name, each in judges.items() if _clearly(each, -signs[name])]
+    told = [name for name, each in judges.items() if each.low is not None]
+    words = _words(gain, rose, {name: gains[name] for name in fell}, len(told))
+    if searched is None or searched.low is None:
+        words = "hacking cannot be told: the searched reward of both arms is not known on two prompts"
+    elif not told:
+        words = "hacking cannot be told: no judge outside of the search has both arms on two prompts"
+    return Hacking(bool(rose and fell), gain, {name: g for name, g in gains.items() if g is not None}, words)
 
 
-def _standardised(difference: PairedDifference, lower_is_better: bool) -> float | None:
+def _clearly(difference: PairedDifference, sign: int) -> bool:
+    """Whether the whole interval lies on this side of zero."""
+    return difference.excludes_zero and difference.mean is not None and sign * difference.mean > 0
+
+
+def _standardised(difference: PairedDifference, sign: int) -> float | None:
     """Mean over standard deviation of the prompts' differences, more is better; None where it cannot be had."""
     values = np.array(list(difference.per_prompt.values()), dtype=float)
     if len(values) < 2 or np.ptp(values) == 0:
         return None
-    return float((-1 if lower_is_better else 1) * values.mean() / values.std(ddof=1))
+    return float(sign * values.mean() / values.std(ddof=1))
 
 
-def _words(gain: float | None, rose: bool, fell: Sequence[str], known: Mapping[str, float]) -> str:
-    """What was found, in one sentence."""
-    if gain is None:
-        return "hacking cannot be told: the searched reward of both arms is not known on two prompts"
-    if not known:
-        return "hacking cannot be told: no judge outside of the search has both arms on two prompts"
-    named = ", ".join(f"{name} ({known[name]:+.2f})" for name in fell)
+def _words(gain: float | None, rose: bool, fell: Mapping[str, float | None], judges: int) -> str:
+    """What was found, in one sentence; gains in standard deviations of the prompts' differences."""
+    named = ", ".join(f"{name}{_told(judge)}" for name, judge in fell.items())
     if rose and fell:
-        return f"alarm: the searched reward rose clearly ({gain:+.2f} standard deviations) while it fell in {named}"
+        return f"alarm: the searched reward rose clearly{_told(gain)} while the video got worse by {named}"
     if fell:
-        return f"no alarm, since the searched reward did not rise clearly ({gain:+.2f}); worse by {named}"
-    return f"no alarm: no judge outside of the search fell clearly (searched reward {gain:+.2f}, {len(known)} judges)"
+        return f"no alarm, since the searched reward did not rise clearly{_told(gain)}; worse by {named}"
+    return f"no alarm: none of {judges} judges outside of the search fell clearly; searched reward{_told(gain)}"
+
+
+def _told(gain: float | None) -> str:
+    """A gain in brackets, where there is one."""
+    return "" if gain is None else f" ({gain:+.2f} SD)"

@@ -112,7 +112,7 @@ def interval(
     n = len(values)
     if n < 2:
         return None, None, f"no interval ({n} prompt{'' if n == 1 else 's'}; at least 2 are needed)"
-    if np.ptp(values) == 0:
+    if np.ptp(values) <= 1e-12 * np.abs(values).max():  # equal but for rounding, of which BCa would make NaN
         return float(values[0]), float(values[0]), f"all {n} prompts differ by the same amount"
     if n < MIN_PROMPTS_FOR_BOOTSTRAP:
         low, high = stats.t.interval(confidence, n - 1, loc=values.mean(), scale=stats.sem(values))

@@ -8,7 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from sn_eval.decision.statistics import differences_by_prompt, interval, paired_difference, sign_flip_p
+from sn_eval.decision.statistics import (
+    benjamini_hochberg,
+    differences_by_prompt,
+    holm,
+    interval,
+    paired_difference,
+    sign_flip_p,
+)
 
 finite = st.floats(-1e3, 1e3, allow_nan=False).map(lambda x: round(x, 6))
 scores = st.dictionaries(st.tuples(st.sampled_from("abcdefgh"), st.integers(0, 3)), finite, min_size=1)
@@ -144,3 +151,45 @@ def test_confidence_is_checked():
 def test_differences_ignore_the_order_of_entry():
     a, b = {("x", 1): 2.0, ("x", 0): 1.0}, {("x", 0): 0.5, ("x", 1): 0.5}
     assert differences_by_prompt(a, b) == {"x": [0.5, 1.5]}
+
+
+def test_equal_but_for_rounding_is_equal():
+    """0.3 − 0.2 is not 0.4 − 0.3 in floating point; BCa would make NaN of it."""
+    values = np.array([0.3 - 0.2, 0.4 - 0.3, 0.5 - 0.4] * 10)
+    low, high, how = interval(values)
+    assert (low, high) == pytest.approx((0.1, 0.1))
+    assert "same amount" in how
+
+
+@given(st.lists(st.sampled_from([-1.0, 0.0, 0.5, 1.0]), min_size=2, max_size=60))
+@settings(max_examples=60)
+def test_shares_always_have_a_finite_interval_around_their_mean(values):
+    low, high, _ = interval(np.array(values), resamples=300)
+    assert low <= np.mean(values) + 1e-9
+    assert high >= np.mean(values) - 1e-9
+
+
+ps = st.lists(st.none() | st.floats(0, 1), max_size=8)
+
+
+@given(ps)
+@settings(max_examples=25)
+def test_corrections_by_their_definitions(values):
+    """Holm: every p times the number of those at least as large, made monotone; BH: n ÷ rank, made monotone."""
+    known = sorted(p for p in values if p is not None)
+    n = len(known)
+    by_holm = np.minimum(1, np.maximum.accumulate([(n - i) * p for i, p in enumerate(known)]))
+    by_bh = np.minimum(1, np.minimum.accumulate([n / (n - i) * p for i, p in enumerate(known[::-1])])[::-1])
+    for corrected, expected in ((holm(values), by_holm), (benjamini_hochberg(values), by_bh)):
+        assert [p is None for p in corrected] == [p is None for p in values]
+        assert sorted(p for p in corrected if p is not None) == pytest.approx(list(expected))
+
+
+def test_false_discovery_rate_of_true_nulls_and_effects():
+    rng = np.random.default_rng(8)
+    shares = []
+    for _ in range(300):
+        values = [*rng.uniform(size=20), *(rng.uniform(size=5) / 500)]
+        found = [p <= 0.05 for p in benjamini_hochberg(values)]
+        shares.append(sum(found[:20]) / max(1, sum(found)))
+    assert np.mean(shares) <= 0.05
