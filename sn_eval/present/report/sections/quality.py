@@ -1,0 +1,276 @@
+"""Quality against cost, arm against arm, and quality against budget."""
+
+import math
+from collections.abc import Iterable, Sequence
+
+from sn_eval.decision.findings import ArmFindings, Compared, ScalingFit
+from sn_eval.present.report.model import (
+    Axis,
+    Block,
+    Column,
+    Figure,
+    Format,
+    Grid,
+    Paragraph,
+    Point,
+    Reference,
+    Row,
+    Section,
+    Series,
+)
+from sn_eval.present.report.teller import Teller
+from sn_eval.results.experiment import ACCEPTANCE
+
+STEPS = 40  # points of a fitted curve
+
+
+# --- cost and quality -------------------------------------------------------------------------------------
+
+
+def pareto(t: Teller) -> Section:
+    """Which arms give most for their cost, and all arms in numbers."""
+    outcome = ACCEPTANCE if any(arm.acceptance.value is not None for arm in t.findings.arms) else t.main_outcome
+    axis, costs = _costs(t)
+    placed = [(arm, cost) for arm, cost in costs if cost is not None and t.value(arm, outcome).value is not None]
+    blocks: list[Block] = []
+    if placed:
+        blocks.append(_pareto(t, placed, outcome, axis))
+    else:
+        blocks.append(Paragraph(t("pareto.none"), look="warning"))
+    blocks.append(arms_grid(t))
+    return Section("pareto", t("section.pareto"), tuple(blocks))
+
+
+def _costs(t: Teller) -> tuple[Axis, list[tuple[ArmFindings, float | None]]]:
+    """What stands on the x axis: money, device time, or evaluations of the denoiser; the first that is known."""
+    arms = t.findings.arms
+    measures = (
+        (t("axis.money", currency=t.currency), "money", [arm.cost.money_an_accepted_minute.value for arm in arms]),
+        (t("axis.seconds"), "number", [t.seconds_an_accepted_minute(arm) for arm in arms]),
+        (t("axis.nfe"), "number", [arm.cost.nfe for arm in arms]),
+    )
+    form: Format
+    for title, form, values in measures:  # type: ignore[assignment]
+        if any(value is not None for value in values):
+            return Axis(title, form, low=0.0), list(zip(arms, values, strict=True))
+    return Axis(t("axis.seconds"), "number", low=0.0), []
+
+
+def frontier(points: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Points that no other is both cheaper and better than, by rising cost.
+
+    >>> frontier([(1, 0.5), (2, 0.4), (3, 0.7)])
+    [(1, 0.5), (3, 0.7)]
+    """
+    best, kept = -math.inf, []
+    for cost, value in sorted(points, key=lambda point: (point[0], -point[1])):
+        if value > best:
+            best = value
+            kept.append((cost, value))
+    return kept
+
+
+def _pareto(t: Teller, placed: Sequence[tuple[ArmFindings, float]], outcome: str, x: Axis) -> Figure:
+    share = outcome == ACCEPTANCE
+    y = Axis(t.outcome(outcome), "percent" if share else "number", *((0.0, 1.0) if share else (None, None)))
+    values = {arm.name: t.value(arm, outcome) for arm, _ in placed}
+    edge = frontier([(cost, values[arm.name].value or 0.0) for arm, cost in placed])
+
+    def series(name: str, role: str, arms: Sequence[tuple[ArmFindings, float]]) -> list[Series]:
+        found = tuple(
+            Point(cost, v.value, v.low, v.high, t("pareto.recommended", arm=arm.name) if arm.chosen else arm.name)
+            for arm, cost in arms
+            for v in [values[arm.name]]
+        )
+        return [Series(name, found, "marks", role)] if found else []  # type: ignore[arg-type]
+
+    chosen = [(arm, cost) for arm, cost in placed if arm.chosen]
+    baseline = [(arm, cost) for arm, cost in placed if arm.baseline and not arm.chosen]
+    others = [(arm, cost) for arm, cost in placed if not arm.chosen and not arm.baseline]
+    on_edge = [(arm, cost) for arm, cost in others if (cost, values[arm.name].value) in edge]
+    drawn = [
+        Series(t("pareto.frontier"), tuple(Point(*point) for point in edge), "step", "model"),
+        *series(t("pareto.dominated"), "muted", [each for each in others if each not in on_edge]),
+        *series(t("pareto.others"), "plain", on_edge),
+        *series(t("word.baseline"), "baseline", baseline),
+        *series(t("word.chosen"), "chosen", chosen),
+    ]
+    names = [f"acceptance/{arm.name}" for arm, _ in placed] if share else []
+    return Figure(
+        "pareto", "scatter", t("pareto.title"), t("pareto.about", level=t.percent(t.confidence, 0)), x, y,
+        tuple(drawn), mark=t.money_mark if x.format == "money" else "", keys=t.keys(*names),
+    )  # fmt: skip
+
+
+def arms_grid(t: Teller) -> Grid:
+    """All arms in numbers, on confirm prompts."""
+    columns = [
+        Column(t("column.arm")),
+        Column(t("column.role")),
+        Column(t("column.prompts"), "integer"),
+        Column(t("column.attempts"), "integer"),
+        Column(t("column.failed"), "integer"),
+        Column(t("word.acceptance"), "percent"),
+        Column(t("column.low"), "percent"),
+        Column(t("column.high"), "percent"),
+        Column(t("column.accepted_seconds"), "number", "s"),
+        Column(t.marked(t("column.accepted_money"), t.money_mark), "money", t.currency, digits=t.decimals),
+    ]
+    return Grid("arms", t("arms.title"), tuple(columns), tuple(_arm_row(t, arm) for arm in t.findings.arms))
+
+
+def _arm_row(t: Teller, arm: ArmFindings) -> Row:
+    role = t("word.chosen") if arm.chosen else t("word.baseline") if arm.baseline else ""
+    acceptance = t.value(arm, ACCEPTANCE)
+    key = "acceptance_corrected" if arm.corrected is not None else "acceptance"
+    cells = (
+        arm.name, role, arm.prompts, arm.attempts, arm.failed, acceptance.value, acceptance.low, acceptance.high,
+        t.seconds_an_accepted_minute(arm), arm.cost.money_an_accepted_minute.value,
+    )  # fmt: skip
+    money = t.key(f"cost/money_an_accepted_minute/{arm.name}")
+    keys = ("", "", "", "", "", t.key(f"{key}/{arm.name}"), "", "", t.key(f"cost/a_second/{arm.name}"), money)
+    return Row(cells, keys, "chosen" if arm.chosen else "baseline" if arm.baseline else "plain")
+
+
+# --- comparisons ------------------------------------------------------------------------------------------
+
+
+def comparisons(t: Teller) -> Section:
+    """Every difference from the baseline with its interval, outcomes of a searched family marked."""
+    found = t.findings.comparisons
+    if not found:
+        return Section("comparisons", t("section.comparisons"), (Paragraph(t("comparisons.none")),))
+    blocks: list[Block] = [Paragraph(t("comparisons.intro", level=t.percent(t.confidence, 0)))]
+    shares = [each for each in found if each.outcome == ACCEPTANCE]
+    if against := [each for each in shares if each.against == t.findings.baseline]:
+        blocks.append(_acceptance(t, against))
+    for group, key in ((shares, "acceptance"), ([e for e in found if e.outcome != ACCEPTANCE], "evaluators")):
+        if group:
+            blocks.append(_differences(t, group, key))
+    return Section("comparisons", t("section.comparisons"), tuple(blocks))
+
+
+def _acceptance(t: Teller, found: Sequence[Compared]) -> Figure:
+    points = tuple(Point(each.arm, d.mean, d.low, d.high) for each in found for d in [each.difference])
+    chosen = tuple(point for point in points if point.x == t.findings.verdict.arm)
+    drawn = [Series(t("word.arms"), tuple(point for point in points if point not in chosen))]
+    drawn += [Series(t("word.chosen"), chosen, role="chosen")] if chosen else []
+    references = [Reference(t("word.no_difference"), 0.0)]
+    if t.findings.verdict.break_even is not None and t.main_outcome == ACCEPTANCE:
+        references.append(Reference(t.marked(t("word.break_even"), t.mark), t.findings.verdict.break_even))
+    keys = t.keys(*(f"difference/{ACCEPTANCE}/{each.arm}" for each in found))
+    about = t("comparisons.about", level=t.percent(t.confidence, 0), baseline=t.findings.baseline)
+    return Figure(
+        "uplifts", "interval", t("comparisons.figure", baseline=t.findings.baseline), about,
+        Axis(t("column.arm"), "text"), Axis(t("column.difference"), "points"),
+        tuple(series for series in drawn if series.points), tuple(references), keys=keys,
+    )  # fmt: skip
+
+
+def _differences(t: Teller, found: Sequence[Compared], key: str) -> Grid:
+    form, digits = ("points", 1) if key == "acceptance" else ("number", 3)
+    columns = (
+        Column(t("column.outcome")),
+        Column(t("column.arm")),
+        Column(t("column.against")),
+        Column(t("column.difference"), form, digits=digits),  # type: ignore[arg-type]
+        Column(t("column.low"), form, digits=digits),  # type: ignore[arg-type]
+        Column(t("column.high"), form, digits=digits),  # type: ignore[arg-type]
+        Column(t("column.p"), "p"),
+        Column(t("column.prompts"), "integer"),
+        Column(t("column.result")),
+        Column(t("column.remark"), wide=True),
+    )
+    rows = tuple(_difference(t, each) for each in found)
+    note = t("comparisons.searched") if any(each.searched for each in found) else ""
+    return Grid(f"differences_{key}", t(f"comparisons.{key}"), columns, rows, note)
+
+
+def _difference(t: Teller, each: Compared) -> Row:
+    d = each.difference
+    against = "" if each.against == t.findings.baseline else f"-{each.against}"
+    remarks = [t("word.primary")] * each.primary + [t("word.searched")] * each.searched
+    cells = (
+        t.outcome(each.outcome), each.arm, each.against, d.mean, d.low, d.high, each.p, d.n_prompts,
+        t(f"word.{result(each)}"), " · ".join([*remarks, *[each.words] * bool(each.words)]),
+    )  # fmt: skip
+    keys = ("", "", "", t.key(f"difference/{each.outcome}/{each.arm}{against}"), *[""] * 6)
+    return Row(cells, keys, "searched" if each.searched else "chosen" if each.primary else "plain")
+
+
+def result(each: Compared) -> str:
+    """ "better", "worse" or "unresolved": whether the whole interval lies on one side of no difference."""
+    d = each.difference
+    if not d.excludes_zero or d.mean is None:
+        return "unresolved"
+    return "better" if (d.mean > 0) == each.higher_is_better else "worse"
+
+
+# --- budgets ----------------------------------------------------------------------------------------------
+
+
+def scaling(t: Teller) -> Section:
+    """Quality against compute, method by method, with the fitted curve and where it saturates."""
+    fits = t.findings.scaling
+    if not fits:
+        return Section("scaling", t("section.scaling"), (Paragraph(t("scaling.none")),), "engineer")
+    groups = dict.fromkeys((fit.outcome, fit.unit) for fit in fits)
+    blocks: list[Block] = [
+        _curves(t, outcome, unit, [fit for fit in fits if (fit.outcome, fit.unit) == (outcome, unit)])
+        for outcome, unit in groups
+    ]
+    return Section("scaling", t("section.scaling"), (*blocks, _fits(t, fits)), "engineer")
+
+
+def _curves(t: Teller, outcome: str, unit: str, fits: Sequence[ScalingFit]) -> Figure:
+    drawn, references = [], []
+    for fit in fits:
+        drawn.append(Series(fit.method, tuple(Point(*point) for point in fit.points), "marks"))
+        if curve := _curve(fit):
+            drawn.append(Series(t("scaling.curve", method=fit.method), curve, "line", "model"))
+        if fit.saturates_at is not None:
+            words = t("scaling.saturates", method=fit.method)
+            references.append(Reference(words, fit.saturates_at, "x"))
+    share = outcome == ACCEPTANCE
+    y = Axis(t.outcome(outcome), "percent" if share else "number", *((0.0, 1.0) if share else (None, None)))
+    return Figure(
+        f"scaling_{outcome}", "line", t("scaling.title", outcome=t.outcome(outcome)), t("scaling.about"),
+        Axis(t("axis.budget", unit=t.unit(unit)), "number", low=0.0), y, tuple(drawn), tuple(references),
+    )  # fmt: skip
+
+
+def _curve(fit: ScalingFit) -> tuple[Point, ...]:
+    """The fitted power law between its least and its greatest compute."""
+    ceiling, rate, scale = fit.ceiling.value, fit.rate.value, fit.scale
+    if ceiling is None or rate is None or scale is None or len(fit.points) < 2:
+        return ()
+    low, high = min(p[0] for p in fit.points), max(p[0] for p in fit.points)
+    if low <= 0:
+        return ()
+    places = [low + (high - low) * step / (STEPS - 1) for step in range(STEPS)]
+    return tuple(Point(x, ceiling - scale * x**-rate) for x in places)
+
+
+def _fits(t: Teller, fits: Sequence[ScalingFit]) -> Grid:
+    columns = (
+        Column(t("column.method")),
+        Column(t("column.outcome")),
+        Column(t("column.ceiling"), "number", digits=3),
+        Column(t("column.low"), "number", digits=3),
+        Column(t("column.high"), "number", digits=3),
+        Column(t("column.rate"), "number", digits=2),
+        Column(t("column.saturates"), "number", digits=0),
+        Column(t("column.unit")),
+        Column(t("column.remark"), wide=True),
+    )
+    rows = tuple(
+        Row(
+            (fit.method, t.outcome(fit.outcome), fit.ceiling.value, fit.ceiling.low, fit.ceiling.high, fit.rate.value,
+             fit.saturates_at, t.unit(fit.unit), fit.words),
+            ("", "", t.key(f"scaling/{fit.method}/{fit.outcome}/ceiling"), "", "",
+             t.key(f"scaling/{fit.method}/{fit.outcome}/rate"),
+             t.key(f"scaling/{fit.method}/{fit.outcome}/saturates"), "", ""),
+        )
+        for fit in fits
+    )  # fmt: skip
+    return Grid("scaling", t("scaling.fits"), columns, rows, t("scaling.law"))
