@@ -90,8 +90,11 @@ class RunFolder:
 
 
 def declared(experiment: Experiment) -> str:
-    """SHA-256 of the rules that results are judged by, each default written out, so that any change of one is seen."""
-    rules = experiment.model_dump(mode="json", include=set(RULES))
+    """SHA-256 of the rules that results are judged by.
+
+    Without what is left at its default, so that a rule that a later version adds is no change of old experiments.
+    """
+    rules = experiment.model_dump(mode="json", include=set(RULES), exclude_defaults=True)
     return hashlib.sha256(json.dumps(rules, sort_keys=True).encode()).hexdigest()
 
 
