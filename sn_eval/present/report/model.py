@@ -69,11 +69,15 @@ class Checklist:
 
 @dataclass(frozen=True)
 class Field:
-    """A heading of a form and what stands below it. blank: words for a space that the reader fills in, "" for none."""
+    """A heading of a form and what stands below it. blank: words for a space that the reader fills in, "" for none.
+
+    key: the same in every language, e.g. "effect".
+    """
 
     title: str
     lines: tuple[Paragraph, ...]
     blank: str = ""
+    key: str = ""
 
 
 @dataclass(frozen=True)

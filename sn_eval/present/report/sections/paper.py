@@ -15,7 +15,7 @@ def paper(t: Teller) -> Section:
         "team": _nothing, "timing": _timing, "withdrawal": _withdrawal,
     }  # fmt: skip
     fields = tuple(
-        Field(t(f"paper.{name}.title"), tuple(part(t)), t(f"paper.{name}.blank")) for name, part in parts.items()
+        Field(t(f"paper.{name}.title"), tuple(part(t)), t(f"paper.{name}.blank"), name) for name, part in parts.items()
     )
     return Section("paper", t("section.paper"), (Paragraph(t("paper.intro"), look="note"), Form(fields)))
 
