@@ -15,7 +15,7 @@ def appendix(t: Teller) -> Section:
 def _run(t: Teller) -> Grid:
     run = t.findings.run
     named = {
-        "name": run.name, "kind": t(f"run.kind.{run.kind}"), "about": run.about, "spec": run.spec_sha256,
+        "name": run.name, "kind": t(f"kind.{run.kind}"), "about": run.about, "spec": run.spec_sha256,
         "started": run.started, "ended": run.ended, "model": run.model, "rollout": run.rollout, "reward": run.reward,
         "devices": ", ".join(run.devices), "versions": ", ".join(f"{k} {v}" for k, v in run.versions.items()),
         "planned": run.planned, "done": run.done, "quality_failures": run.quality_failures,
