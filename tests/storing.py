@@ -1,6 +1,8 @@
 """Cells as a run leaves them, without a model; imported by processes that are killed, so it loads nothing heavy."""
 
 import hashlib
+import os
+import signal
 import sys
 import time
 from collections.abc import Iterable
@@ -63,6 +65,46 @@ def run(root: Path, pipe, first: int = 0, last: int = 10**4, step: int = 1) -> N
     for cell in store.missing(names(first, last, step)):
         fail_then_write(store, [cell])
         pipe.send(cell)
+
+
+def die_at_every_line(root: Path, pipe) -> None:
+    """For every line of the store's code that finishing a cell runs through: a process that is killed there.
+
+    Each in a folder of its own, named after how many lines it got to; says which of them had finished their cell.
+    """
+    lines = 0
+    while True:
+        lines += 1
+        child = os.fork()
+        if child == 0:
+            store = RunStore(root / str(lines))
+            write_cell(store, "a1")
+            sys.settrace(_killed_after(lines))
+            store.fail("b3", OSError("lost"))
+            write_cell(store, "b3")
+            pipe.send(lines)
+            sys.settrace(None)
+            os._exit(0)
+        _, status = os.waitpid(child, 0)
+        if not os.WIFSIGNALED(status):
+            return
+
+
+def _killed_after(lines: int):
+    """A trace function that kills its process after so many lines of `sn_eval.results`."""
+    left = lines
+
+    def trace(frame, event, _):
+        nonlocal left
+        if "/sn_eval/results/" not in frame.f_code.co_filename:
+            return None
+        if event == "line":
+            left -= 1
+            if left == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+        return trace
+
+    return trace
 
 
 def hold(root: Path, pipe) -> None:

@@ -94,6 +94,26 @@ def test_100_kills_lose_nothing(tmp_path, context):
 
 
 @pytest.mark.slow
+def test_a_kill_at_any_line_loses_nothing(tmp_path, context):
+    """Random moments seldom meet the few that matter, so each line of the store's code has its kill, too."""
+    process, pipe = start(context, storing.die_at_every_line, tmp_path)
+    process.join()
+    assert process.exitcode == 0
+    finished = said(pipe)
+    places = sorted(tmp_path.iterdir(), key=lambda path: int(path.name))
+    assert len(places) > 50
+    assert 0 < len(finished) < len(places)
+    for place in places:
+        store = RunStore(place)
+        assert check_whole(store) in (["a1"], ["a1", "b3"])
+        assert store.has("b3") or int(place.name) not in finished
+        assert store.error_log().damaged == 0
+        if not store.has("b3"):
+            storing.write_cell(store, "b3")
+        assert files(store) == files(RunStore(places[-1])), "what a killed writer left is still there"
+
+
+@pytest.mark.slow
 def test_two_writers_of_different_cells_do_not_meet(tmp_path, context):
     writers = [start(context, storing.run, tmp_path, first, 60, 2) for first in (0, 1)]
     for (process, pipe), first in zip(writers, (0, 1), strict=True):
