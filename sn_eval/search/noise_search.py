@@ -25,6 +25,7 @@ from sn_eval.interfaces import (
     State,
     TraceSink,
 )
+from sn_eval.sampling import sub_seed
 from sn_eval.search import selection
 from sn_eval.search.budget import fit_candidates, too_small
 from sn_eval.search.candidates import plain, propose
@@ -60,6 +61,7 @@ class NoiseSearch:
     lag: int = 8
     fixed: int = 2
     sliding: int = 2
+    video: int = 0
     name: str = "noise_search"
 
     def __post_init__(self) -> None:
@@ -73,6 +75,8 @@ class NoiseSearch:
         ):
             if min(values, default=0) < 1:
                 raise UserError(f"{what} is {min(values, default=0)}; it must be 1 or more")
+        if self.video < 0:
+            raise UserError(f"video is {self.video}; they are counted from 0")
         if looks != sorted(set(looks)) or keeps != sorted(keeps, reverse=True):
             raise UserError(
                 f"stages are {self.stages}; looks must rise and keeps must not, e.g. (2, 8), (4, 2)"
@@ -97,7 +101,7 @@ class NoiseSearch:
         """
         self.check(rollout)
         judge, tracer, pairs = Judge(reward, rollout.model.fps), Tracer(rollout, trace), Pairs()
-        start = rollout.start(prompts, image, seed)
+        start = rollout.start(prompts, image, seed, sub_seed(seed, self.video))
         beams = [replace(start, memory=(None,) * len(self.proposals))]
         try:
             for depth in range(rollout.pieces):

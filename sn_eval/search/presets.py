@@ -73,3 +73,11 @@ def smc(particles: int = 4, look: int = 4, strength: float = 10.0, lag: int = 8)
     return NoiseSearch(
         (particles, 1), ((look, particles),), "resample", strength=strength, lag=lag, name="smc"
     )
+
+
+@component("one_of")
+def one_of(video: int = 0, look: int = 3) -> NoiseSearch:
+    """One of the videos that best_of_n chooses among, by its number: looked at and scored, but not
+    chosen.
+    """
+    return NoiseSearch(1, ((look, 1),), video=video, name="one_of")

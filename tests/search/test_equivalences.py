@@ -111,3 +111,16 @@ def test_a_prompt_for_each_chunk_reaches_its_chunk():
     run(NoiseSearch(2, ((2, 1),)), chunks(), reward, prompts=["one", "two"])
     asked = [set(call["prompts"]) for call in reward.calls]
     assert asked == [{"one"}, {"one"}, {"two"}, {"two"}, {"two"}, {"two"}]
+
+
+@pytest.mark.parametrize("preview", ["early", "coarse"])
+def test_one_of_the_videos_is_the_one_that_best_of_n_makes(preview):
+    rollout = chunks(preview=preview)
+    alone = [run(search.create("one_of", video=i, look=2), rollout, NearAnchor(), seed=4) for i in range(3)]
+    together = run(search.create("best_of_n", videos=3), rollout, NearAnchor(), seed=4)
+    scores = [each.generated.score for each in alone]
+    assert len(set(scores)) == 3
+    best = max(range(3), key=lambda i: scores[i])
+    assert (alone[best].frames.int() - together.frames.int()).abs().max() <= 1
+    assert together.generated.score == pytest.approx(scores[best], abs=1e-5)
+    assert torch.equal(alone[0].frames, run(PLAIN, rollout, seed=4).frames)
