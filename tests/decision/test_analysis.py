@@ -181,15 +181,15 @@ def test_an_unfinished_run_has_figures_and_no_verdict():
 
 
 def test_a_declared_look_decides_on_its_prompts_only_at_a_stricter_level():
-    spec = declared(confirm=80, looks={"at": [0.5, 1.0]})
+    spec = declared(confirm=120, looks={"at": [0.5, 1.0]})
     whole = material(spec, better)
-    findings = found(spec, better, settled=frozenset(whole.planned[:47]))
-    assert findings.arm("plain").prompts == 40
+    findings = found(spec, better, settled=frozenset(whole.planned[:67]))
+    assert findings.arm("plain").prompts == 60
     primary = next(each for each in findings.comparisons if each.primary)
     assert primary.adjusted[0] < primary.difference.low
     assert findings.verdict.decision == "go"
     assert findings.verdict.uplift.low == primary.adjusted[0]
-    assert found(spec, better, settled=frozenset(whole.planned[:39])).verdict.decision == "provisional"
+    assert found(spec, better, settled=frozenset(whole.planned[:59])).verdict.decision == "provisional"
 
 
 def test_where_lower_is_better_the_uplift_is_turned():

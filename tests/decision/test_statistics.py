@@ -109,10 +109,23 @@ def test_bootstrap_leans_the_right_way_on_skewed_data():
 
 
 def test_interval_covers_about_as_often_as_it_says():
+    """Twenty prompts, where BCa alone covers 92 %; skewed and heavy-tailed as well."""
     rng = np.random.default_rng(4)
-    draws = [interval(rng.normal(1.0, 2.0, 25), resamples=400) for _ in range(200)]
-    covered = np.mean([low <= 1.0 <= high for low, high, _ in draws])
-    assert 0.88 <= covered <= 0.99
+    for draw, truth in (
+        (rng.standard_normal, 0.0), (rng.standard_exponential, 1.0), (lambda n: rng.standard_t(3, n), 0.0),
+    ):  # fmt: skip
+        draws = [interval(draw(20), resamples=400) for _ in range(300)]
+        assert 0.91 <= np.mean([low <= truth <= high for low, high, _ in draws]) <= 0.985
+
+
+def test_no_bound_is_nearer_than_that_of_t():
+    rng = np.random.default_rng(9)
+    for values in (rng.normal(size=20), rng.exponential(size=40), rng.choice([-1.0, 0.0, 1.0], 60)):
+        low, high, how = interval(values, resamples=400)
+        least = stats.ttest_1samp(values, 0).confidence_interval()
+        assert low <= least.low
+        assert high >= least.high
+        assert "at least as wide as t" in how
 
 
 @pytest.mark.parametrize("n", [2, 5, 9])
