@@ -213,7 +213,8 @@ class _Strip:
         """Take those that are due."""
         for time in self.times[len(self.frames) :]:
             if time < self._seen + len(pixels):
-                self.frames.append(to_uint8(fit_within(pixels[time - self._seen].float() / 255, TILE)))
+                at = time - self._seen
+                self.frames.append(to_uint8(fit_within(pixels[at : at + 1].float() / 255, TILE))[0])
         self._seen += len(pixels)
 
     def save(self, path: Path, candidate: Candidate) -> None:
