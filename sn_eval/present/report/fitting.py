@@ -74,7 +74,7 @@ def _cut(text: str, length: int) -> str:
 def _paragraph(text: str, width: float) -> int:
     """Lines of a text without line breaks in a box of `width` em."""
     taken, used = 1, 0.0
-    for word in _words(text):
+    for word in pieces(text):
         size = em(word)
         if used + em(word.rstrip()) <= width:
             used += size
@@ -86,18 +86,22 @@ def _paragraph(text: str, width: float) -> int:
     return taken
 
 
-def _words(text: str) -> list[str]:
-    """Pieces that do not break: single East Asian letters, and words with the spaces behind them."""
-    pieces: list[str] = []
+def pieces(text: str) -> list[str]:
+    """Pieces that do not break: single East Asian letters, and words with the spaces behind them.
+
+    >>> pieces("an 品質 x")
+    ['an ', '品', '質', ' ', 'x']
+    """
+    found: list[str] = []
     for letter in text:
-        joins = pieces and not _wide(letter) and not _wide(pieces[-1][-1]) and (
-            letter == " " or not pieces[-1].endswith(" ")
+        joins = found and not _wide(letter) and not _wide(found[-1][-1]) and (
+            letter == " " or not found[-1].endswith(" ")
         )  # fmt: skip
         if joins:
-            pieces[-1] += letter
+            found[-1] += letter
         else:
-            pieces.append(letter)
-    return pieces
+            found.append(letter)
+    return found
 
 
 def _wide(letter: str) -> bool:

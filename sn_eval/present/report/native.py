@@ -29,9 +29,10 @@ from pptx.util import Pt
 from sn_eval.present.charts import COLOURS
 from sn_eval.present.report.error_bars import Bounds, add_error_bars
 from sn_eval.present.report.fitting import clipped, em
-from sn_eval.present.report.fonts import Fonts, dress
-from sn_eval.present.report.model import Axis, Column, Figure, Format, Point, Series
+from sn_eval.present.report.fonts import FONTS, dress
+from sn_eval.present.report.model import Axis, Column, Figure, Format, Lang, Point, Series
 from sn_eval.present.report.shown import sheet_format
+from sn_eval.present.words import say
 
 ROLES = {"chosen": "D55E00", "baseline": "404040", "muted": "A6A6A6", "model": "0072B2"}
 PLAIN = tuple(colour.lstrip("#") for colour in COLOURS if colour not in ("#D55E00", "#000000"))
@@ -60,6 +61,18 @@ class Box:
 
 
 @dataclass(frozen=True)
+class _Tongue:
+    """What figures do not say of themselves."""
+
+    lang: Lang
+    currency: str
+
+    def __call__(self, key: str) -> str:
+        """A word for a legend."""
+        return say(self.lang, f"office.legend.{key}")
+
+
+@dataclass(frozen=True)
 class _Line:
     """A series as it is drawn: numbers only."""
 
@@ -74,15 +87,18 @@ class _Line:
     legend: bool = True
 
 
-def add_figure(shapes: Any, figure: Figure, box: Box, fonts: Fonts, currency: str = "") -> Any:
-    """Draw a figure into a slide's shapes and return its graphic frame; `about` becomes the text for screen readers."""
+def add_figure(shapes: Any, figure: Figure, box: Box, lang: Lang, currency: str = "") -> Any:
+    """Draw a figure into a slide's shapes and return its graphic frame; `about` becomes the text for screen readers.
+
+    box: its place. currency: of amounts on axes. The figure has a point with a value.
+    """
     draw = {"bar": _bars, "tornado": _tornado}.get(figure.kind, _numeric)
-    frame = draw(shapes, figure, box, currency)
+    frame = draw(shapes, figure, box, _Tongue(lang, currency))
     chart = frame.chart
     chart.has_title = False
     chart.font.size = Pt(LETTERS)
     for space in chart._chartSpace.iter(qn("c:chartSpace")):
-        dress(space, fonts)
+        dress(space, FONTS[lang])
     described = frame._element.nvGraphicFramePr.cNvPr
     described.set("name", figure.title)
     described.set("descr", f"{figure.title}. {figure.about}")
@@ -92,11 +108,11 @@ def add_figure(shapes: Any, figure: Figure, box: Box, fonts: Fonts, currency: st
 # --- numeric axes -----------------------------------------------------------------------------------------
 
 
-def _numeric(shapes: Any, figure: Figure, box: Box, currency: str) -> Any:
+def _numeric(shapes: Any, figure: Figure, box: Box, tongue: _Tongue) -> Any:
     """Scatter, line, fan and interval: one scatter chart."""
     lying = figure.kind == "interval"
     names = list(dict.fromkeys(str(point.x) for series in figure.series for point in series.points)) if lying else []
-    drawn = list(_lying(figure, names)) if lying else list(_standing(figure))
+    drawn = list(_lying(figure, names, tongue)) if lying else list(_standing(figure, tongue))
     x_axis, y_axis = (figure.y, Axis("", low=-0.6, high=len(names) - 0.4)) if lying else (figure.x, figure.y)
     points = [point for line in drawn for point in line.points if point is not GAP]
     across = [r.value for r in figure.references if lying or r.axis == "x"]
@@ -115,8 +131,8 @@ def _numeric(shapes: Any, figure: Figure, box: Box, currency: str) -> Any:
     chart = frame.chart
     for line, series in zip(drawn, chart.plots[0].series, strict=True):
         _style(series, line)
-    _scale(chart.category_axis, x_axis, x_ends, currency)
-    _scale(chart.value_axis, y_axis, y_ends, currency)
+    _scale(chart.category_axis, x_axis, x_ends, tongue.currency)
+    _scale(chart.value_axis, y_axis, y_ends, tongue.currency)
     chart.category_axis.crosses = chart.value_axis.crosses = XL_AXIS_CROSSES.MINIMUM
     _legend(chart, drawn)
     add_error_bars(chart, [line.bounds for line in drawn])
@@ -127,7 +143,7 @@ def _numeric(shapes: Any, figure: Figure, box: Box, currency: str) -> Any:
     return frame
 
 
-def _standing(figure: Figure) -> Iterator[_Line]:
+def _standing(figure: Figure, tongue: _Tongue) -> Iterator[_Line]:
     """Series of numeric x. A step keeps y until the next x; a fan's bounds are lines of their own."""
     plain = itertools.cycle(PLAIN)
     for series in figure.series:
@@ -136,7 +152,7 @@ def _standing(figure: Figure) -> Iterator[_Line]:
         if not points:
             continue
         if figure.kind == "fan":
-            yield from _band(series, colour)
+            yield from _band(series, colour, tongue)
         pairs = [(x, y) for x, y, _ in points]
         if series.draw == "step":
             pairs = [pairs[0], *(p for (_, y), (x, new) in itertools.pairwise(pairs) for p in ((x, y), (x, new)))]
@@ -151,21 +167,24 @@ def _standing(figure: Figure) -> Iterator[_Line]:
         )  # fmt: skip
 
 
-def _band(series: Series, colour: str) -> Iterator[_Line]:
+def _band(series: Series, colour: str, tongue: _Tongue) -> Iterator[_Line]:
     """Lower and upper bound as thin dashed lines."""
-    for side, mark in (("low", "▽"), ("high", "△")):
+    for side in ("low", "high"):
         pairs = [(float(p.x), getattr(p, side)) for p in series.points if getattr(p, side) is not None]
         if pairs:
-            yield _Line(f"{series.name} {mark}", tuple(pairs), (), (), colour, True, False, dashed=True, legend=False)
+            yield _Line(
+                f"{series.name}: {tongue(side)}", tuple(pairs), (), (), colour, True, False, dashed=True, legend=False
+            )
 
 
-def _lying(figure: Figure, names: Sequence[str]) -> Iterator[_Line]:
+def _lying(figure: Figure, names: Sequence[str], tongue: _Tongue) -> Iterator[_Line]:
     """Rows of categories, the first on top; several series of a row stand a little apart.
 
     Intervals are lines of their own with gaps between: LibreOffice draws no lying error bars.
     """
     plain = itertools.cycle(PLAIN)
-    count = len(figure.series)
+    points_of = [str(p.x) for series in figure.series for p in series.points]
+    count = len(figure.series) if len(set(points_of)) < len(points_of) else 1
     for place, series in enumerate(figure.series):
         shift = 0.0 if count < 2 else 0.25 - 0.5 * place / (count - 1)
         points = [p for p in series.points if p.y is not None]
@@ -176,7 +195,16 @@ def _lying(figure: Figure, names: Sequence[str]) -> Iterator[_Line]:
             known = [(p.low, p.high, row) for p, row in placed if p.low is not None and p.high is not None]
             reach = tuple(pair for low, high, row in known for pair in ((low, row), (high, row), GAP))
             if reach:
-                yield _Line(f"{series.name} ↔", reach, (), (), colour, joined=True, marked=False, legend=False)
+                yield _Line(
+                    f"{series.name}: {tongue('interval')}",
+                    reach,
+                    (),
+                    (),
+                    colour,
+                    joined=True,
+                    marked=False,
+                    legend=False,
+                )
             marks = tuple((float(p.y or 0), row) for p, row in placed)
             yield _Line(series.name, marks, (), tuple(p.label for p in points), colour, joined=False, marked=True)
 
@@ -196,7 +224,7 @@ def _references(
         upright = lying or reference.axis == "x"
         at = reference.value
         points = ((at, y[0]), (at, y[1])) if upright else ((x[0], at), (x[1], at))
-        yield _Line(reference.label, points, (), (), "000000", joined=True, marked=False, dashed=True)
+        yield _Line(reference.label, points, (), (), "808080" if at == 0 else "000000", True, False, dashed=at != 0)
 
 
 def _distances(point: Point) -> tuple[float | None, float | None]:
@@ -239,7 +267,7 @@ def _style(series: Any, line: _Line) -> None:
     series.smooth = False
     if line.joined:
         series.format.line.color.rgb = RGBColor.from_string(line.colour)
-        series.format.line.width = Pt(1.25 if line.dashed else 2.25)
+        series.format.line.width = Pt(1.25 if line.dashed or line.colour == "808080" else 2.25)
         if line.dashed:
             series.format.line.dash_style = MSO_LINE.DASH
     else:
@@ -273,7 +301,7 @@ def _mark(line: _Line) -> Any:
 # --- categories -------------------------------------------------------------------------------------------
 
 
-def _bars(shapes: Any, figure: Figure, box: Box, currency: str) -> Any:
+def _bars(shapes: Any, figure: Figure, box: Box, tongue: _Tongue) -> Any:
     """Bars, lying where names are long."""
     names = list(dict.fromkeys(str(point.x) for series in figure.series for point in series.points))
     lying = len(names) > 8 or any(em(name) > 9 for name in names)
@@ -290,7 +318,7 @@ def _bars(shapes: Any, figure: Figure, box: Box, currency: str) -> Any:
         _fill(drawn, ROLES.get(series.role) or next(plain))
     chart.plots[0].gap_width, chart.plots[0].overlap = 60, 0
     values = [v for points in by_name for p in points.values() for v in (p.y, p.low, p.high) if v is not None]
-    _scale(chart.value_axis, figure.y, ends(figure.y, [0.0, *values]), currency)
+    _scale(chart.value_axis, figure.y, ends(figure.y, [0.0, *values]), tongue.currency)
     _titled(chart.category_axis, figure.x.title)
     chart.category_axis.tick_label_position = XL_TICK_LABEL_POSITION.LOW
     chart.category_axis.reverse_order = lying
@@ -302,14 +330,14 @@ def _bars(shapes: Any, figure: Figure, box: Box, currency: str) -> Any:
     return frame
 
 
-def _tornado(shapes: Any, figure: Figure, box: Box, currency: str) -> Any:
+def _tornado(shapes: Any, figure: Figure, box: Box, tongue: _Tongue) -> Any:
     """Bars from the result in between to the results at both ends of each input, the widest on top."""
     points = [p for series in figure.series for p in series.points if p.low is not None and p.high is not None]
     data = CategoryChartData()
-    data.categories = [clipped(str(p.x), width=200, size=LETTERS, most=2) for p in points]
-    name = figure.series[0].name
-    for title, side in ((f"{name} ▽", "low"), (f"{name} △", "high")):
-        data.add_series(title, [getattr(p, side) for p in points])
+    named = [f"{p.x} ({p.label})" if p.label else str(p.x) for p in points]
+    data.categories = [clipped(name, width=200, size=LETTERS, most=2) for name in named]
+    for side in ("low", "high"):
+        data.add_series(tongue(f"input_{side}"), [getattr(p, side) for p in points])
     frame = shapes.add_chart(XL_CHART_TYPE.BAR_CLUSTERED, box.x, box.y, box.width, box.height, data)
     chart = frame.chart
     for series, colour in zip(chart.plots[0].series, (ROLES["baseline"], PLAIN[0]), strict=True):
@@ -317,7 +345,7 @@ def _tornado(shapes: Any, figure: Figure, box: Box, currency: str) -> Any:
     chart.plots[0].gap_width, chart.plots[0].overlap = 40, 100
     centre = next((p.y for p in points if p.y is not None), 0.0)
     values = [centre, *(v for p in points for v in (p.low, p.high) if v is not None)]
-    _scale(chart.value_axis, figure.y, ends(figure.y, values), currency)
+    _scale(chart.value_axis, figure.y, ends(figure.y, values), tongue.currency)
     chart.value_axis.crosses_at = centre
     chart.category_axis.reverse_order = True
     chart.category_axis.tick_label_position = XL_TICK_LABEL_POSITION.LOW

@@ -21,7 +21,7 @@ from pptx.util import Pt
 
 from sn_eval.present.report.fitting import LEADING, clipped, largest
 from sn_eval.present.report.fonts import FONTS, dress, dress_theme
-from sn_eval.present.report.model import Block, Bullets, Figure, Paragraph, Report, Section
+from sn_eval.present.report.model import Block, Bullets, Figure, Grid, Paragraph, Report, Section
 from sn_eval.present.report.printable import printable
 from sn_eval.present.report.slide_parts import (
     BLUE,
@@ -47,6 +47,9 @@ WIDTH, HEIGHT, MARGIN = 960.0, 540.0, 40.0
 TOP, BOTTOM = 88.0, 486.0
 INNER, ROOM = WIDTH - 2 * MARGIN, BOTTOM - TOP
 SIZES = (18.0, 16.0, 14.0, 13.0, 12.0)
+MOST_ROWS = 6
+"""Rows of a table that is shown to managers; larger ones stand in the appendix."""
+
 PAPER = "paper"
 """Key of the section that is the decision paper: a document of its own."""
 
@@ -56,10 +59,14 @@ def write_pptx(report: Report, path: Path) -> Path:
     report = printable(report)
     deck = _Deck(report)
     deck.cover()
-    for audience in ("manager", "engineer"):
-        for section in report.sections:
-            if section.audience == audience and section.key != PAPER:
-                deck.section(section)
+    told = [section for section in report.sections if section.key != PAPER]
+    for section in told:
+        if section.audience == "manager":
+            deck.section(section, [block for block in section.blocks if not _large(block)])
+    for section in told:
+        behind = [block for block in section.blocks if section.audience == "engineer" or _large(block)]
+        if behind:
+            deck.section(section, behind, behind=True)
     write_whole(path, deck.saved())
     return path
 
@@ -133,18 +140,19 @@ class _Deck:
         if kept:
             write_lines(slide, kept, MARGIN, 350, INNER, sum(line.height(INNER) for line in kept))
 
-    def section(self, section: Section) -> None:
-        """A slide, or as many as it takes."""
+    def section(self, section: Section, blocks: Sequence[Block], *, behind: bool = False) -> None:
+        """A slide, or as many as these blocks of it take; tables come last. behind: in the appendix."""
+        blocks = sorted(blocks, key=lambda block: isinstance(block, Grid))
         bands: list[_Band] = []
         for size in SIZES:
-            bands = list(_bands(section.blocks, self.report, size))
+            bands = list(_bands(blocks, self.report, size))
             if sum(band.height(INNER) for band in bands) <= ROOM:
                 break
         else:
-            bands = list(_bands(section.blocks, self.report, SIZES[2]))
+            bands = list(_bands(blocks, self.report, SIZES[2]))
         pages = list(_pages(bands))
-        prefix = f"{say(self.report.lang, 'office.appendix')} · " if section.audience == "engineer" else ""
-        notes = [*self._notes(section.blocks), *self.report.footer]
+        prefix = f"{say(self.report.lang, 'office.appendix')} · " if behind else ""
+        notes = [*self._notes(blocks), *self.report.footer]
         for number, page in enumerate(pages, start=1):
             title = f"{prefix}{section.title}" + (f" ({number}/{len(pages)})" if len(pages) > 1 else "")
             self._draw(self._slide(title, notes), page)
@@ -238,8 +246,21 @@ def _bands(blocks: Sequence[Block], report: Report, size: float) -> Iterator[_Ba
             if texts:
                 yield _Band(((0.64, tuple(parts(block, report, INNER * 0.64, size))), (0.36, tuple(texts))))
                 continue
-        for part in parts(block, report, INNER, size):
+        for part in _together(parts(block, report, INNER, size)):
             yield _Band(((1.0, (part,)),))
+
+
+def _together(made: Sequence[Part]) -> Sequence[Part]:
+    """A block of texts on one slide, where that holds it."""
+    texts = [part for part in made if isinstance(part, Text)]
+    if len(texts) == len(made) > 1 and sum(text.height(INNER) for text in texts) <= ROOM:
+        return [Text(tuple(line for text in texts for line in text.lines))]
+    return made
+
+
+def _large(block: Block) -> bool:
+    """Whether a table is for those who want to know, rather than for everybody in the meeting."""
+    return isinstance(block, Grid) and (block.long or len(block.rows) > MOST_ROWS)
 
 
 def _pages(bands: Sequence[_Band]) -> Iterator[list[_Band]]:
@@ -254,7 +275,7 @@ def _pages(bands: Sequence[_Band]) -> Iterator[list[_Band]]:
             left -= band.height(INNER)
             continue
         only = band.columns[0][1][0]
-        if isinstance(only, Rows):
+        if isinstance(only, Rows) and band.height(INNER) > ROOM:
             head, rest = only.split(INNER, left)
             if head is not None:
                 page.append(_Band(((1.0, (head,)),)))

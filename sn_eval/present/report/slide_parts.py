@@ -19,7 +19,6 @@ from pptx.util import Pt
 
 from sn_eval.present.report import media
 from sn_eval.present.report.fitting import LEADING, clipped, height, largest
-from sn_eval.present.report.fonts import FONTS
 from sn_eval.present.report.model import (
     QA,
     Block,
@@ -46,11 +45,11 @@ BOXES = {True: "☑", False: "☒", None: "☐"}
 ROWS = {"chosen": "FFF1E0", "baseline": "ECEFF2", "total": "ECEFF2"}
 GAP = 10.0
 CARD, CARDS = 118.0, 4
-FIGURE = (215.0, 420.0)
+FIGURE = (240.0, 420.0)
 """Least and greatest height of a chart with its title and words."""
 
-STRIP = 130.0
-"""Greatest height of a contact sheet."""
+STRIP = (58.0, 130.0)
+"""Least and greatest height of a contact sheet: two pairs fit a slide, and a single one is shown large."""
 
 
 # --- parts ------------------------------------------------------------------------------------------------
@@ -237,7 +236,7 @@ def _rows(grid: Grid, report: Report, width: float) -> list[Part]:
     return [Rows(shown, laid_out(shown, width, (14, 13, 12, 11, 10, 9)), 0, LONG)]
 
 
-LONG = 24
+LONG = 12
 """Rows of an appendix's table that a deck shows."""
 
 
@@ -330,7 +329,7 @@ def _figure(figure: Figure, report: Report) -> Shape:
         write_lines(slide, [Line(title, _TITLE, bold=True, after=0)], x, y, width, top)
         place = Box(Pt(x), Pt(y + top), Pt(width), Pt(high - GAP - top - bottom))
         if any(point.y is not None for series in figure.series for point in series.points):
-            add_figure(slide.shapes, figure, place, FONTS[report.lang], report.currency)
+            add_figure(slide.shapes, figure, place, report.lang, report.currency)
         write_lines(
             slide, [Line(about, _NOTE, colour=GREY, after=0)], x, y + high - GAP - bottom + 4, width, bottom - 4
         )
@@ -384,14 +383,16 @@ def _pair(pair: Pair, report: Report, width: float) -> Shape:
     sizes = [_size(path) for _, path in clips]
     strips = all(size is None or size[0] > 2.5 * size[1] for size in sizes)
     each = width if strips else (width - 2 * GAP) / 2
-    tall = [scaled(size, each, STRIP)[1] if size else 16.0 for size in sizes]
+    least, most = ([scaled(size, each, end)[1] if size else 0.0 for size in sizes] for end in STRIP)
     words = f"{pair.prompt} — {pair.caption}" if pair.caption else pair.prompt
     caption = Line(clipped(words, width, 13, 2), 13, bold=True, after=3)
     name = _NOTE * LEADING
-    below = sum(tall) + 2 * name + 4 if strips else max(tall) + name
-    total = caption.height(width) + below + GAP
+    total = caption.height(width) + GAP + ((sum(least) + 2 * name + 8) if strips else (max(least) + name))
+    stretch = sum(most) - sum(least) if strips else max(most) - max(least)
 
     def draw(slide: Any, x: float, y: float, width: float, high: float) -> None:
+        share = (high - total) / stretch if stretch else 0.0
+        tall = [small + share * (large - small) for small, large in zip(least, most, strict=True)]
         write_lines(slide, [caption], x, y, width, caption.height(width))
         y += caption.height(width)
         for (clip, path), size, one in zip(clips, sizes, tall, strict=True):
@@ -400,10 +401,10 @@ def _pair(pair: Pair, report: Report, width: float) -> Shape:
                 label += f" · {say(report.lang, 'office.no_video')}"
             write_lines(slide, [Line(clipped(label, each, _NOTE, 1), _NOTE, colour=GREY, after=0)], x, y, each, name)
             if clip and path and size:
-                _picture(slide, path, x, y + name, scaled(size, each, STRIP), f"{pair.prompt} · {label}")
+                _picture(slide, path, x, y + name, scaled(size, each, one), f"{pair.prompt} · {label}")
             x, y = (x, y + name + one + 4) if strips else (x + each + 2 * GAP, y)
 
-    return Shape(total, draw)
+    return Shape(total, draw, stretch)
 
 
 def _picture(slide: Any, path: Path, x: float, y: float, size: tuple[float, float], words: str) -> None:

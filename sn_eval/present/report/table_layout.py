@@ -1,13 +1,13 @@
 """How wide the columns and how high the rows of a table must be, so that no text runs out of its cell.
 
-A column asks for the width of its longest text; where a table has no room for all, columns that can break lines give
-way first, and letters become smaller. Lengths are in points.
+A column asks for the width of its longest text and needs that of its longest word; numbers never break. Where a table
+has no room for that, letters become smaller. Lengths are in points.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sn_eval.present.report.fitting import em, height
+from sn_eval.present.report.fitting import em, height, pieces
 from sn_eval.present.report.model import Grid
 from sn_eval.present.report.shown import shown
 
@@ -15,7 +15,7 @@ PAD = 5.0
 """Free space left and right of a text in its cell."""
 
 LEAST = 34.0
-"""Width below which no column is pressed."""
+"""Width of the narrowest column."""
 
 
 @dataclass(frozen=True)
@@ -31,52 +31,49 @@ class Table:
 
 
 def laid_out(grid: Grid, width: float, sizes: Sequence[float]) -> Table:
-    """The grid in the first of the sizes in which no number must break; in the last one it is laid out anyway."""
+    """The grid in the first of the sizes in which no number and no word must break, or in the last of them."""
     header = tuple(f"{c.title} ({c.unit})" if c.unit else c.title for c in grid.columns)
     rows = tuple(
         tuple(shown(cell, column) for cell, column in zip(row.cells, grid.columns, strict=True)) for row in grid.rows
     )
-    size, asked = sizes[-1], 0.0
+    columns = list(zip(grid.columns, _columns(header, rows), strict=True))
+    size, least = sizes[-1], [0.0]
     for size in sizes:
-        asked = sum(
-            min(_natural(texts, size), LEAST * 3) if column.format == "text" else _natural(texts, size)
-            for column, texts in zip(grid.columns, _columns(header, rows), strict=True)
-        )
-        if asked <= width:
+        least = [
+            min(_unbroken(texts, size), 0.35 * width) if column.format == "text" else _natural(texts, size)
+            for column, texts in columns
+        ]
+        if sum(least) <= width:
             break
-    widths = shared(
-        [_natural(texts, size) for texts in _columns(header, rows)],
-        [column.format == "text" for column in grid.columns],
-        width,
-    )
+    widths = shared(least, [_natural(texts, size) for _, texts in columns], width)
     return Table(
         header, rows, widths, size, _height(header, widths, size), tuple(_height(row, widths, size) for row in rows)
     )  # fmt: skip
 
 
-def shared(asked: Sequence[float], flexible: Sequence[bool], width: float) -> tuple[float, ...]:
-    """Widths that add up to `width`: flexible columns give way first, all grow alike where there is room.
+def shared(least: Sequence[float], asked: Sequence[float], width: float) -> tuple[float, ...]:
+    """Widths that add up to `width`: between what columns need at least and what they ask for, where there is room.
 
-    >>> shared([44, 50, 74], [True, False, True], 143), shared([50, 50], [True, False], 200)
-    ((39.0, 50, 54.0), (100.0, 100.0))
+    >>> shared([40, 50], [60, 50], 220), shared([40, 50], [90, 50], 120), shared([100, 100], [200, 100], 100)
+    ((120.0, 100.0), (70.0, 50.0), (50.0, 50.0))
     """
-    total = sum(asked)
-    if total <= width:
-        return tuple(one * width / total for one in asked)
-    fixed = sum(one for one, gives in zip(asked, flexible, strict=True) if not gives)
-    bending = [one for one, gives in zip(asked, flexible, strict=True) if gives]
-    if not bending or fixed + LEAST * len(bending) > width:
-        return tuple(one * width / total for one in asked)
-    room = width - fixed - LEAST * len(bending)
-    over = sum(max(one - LEAST, 0.0) for one in bending) or 1.0
-    return tuple(
-        LEAST + room * max(one - LEAST, 0.0) / over if gives else one
-        for one, gives in zip(asked, flexible, strict=True)
-    )
+    wanted = [max(pair) for pair in zip(least, asked, strict=True)]
+    if sum(wanted) <= width:
+        return tuple(one * width / sum(wanted) for one in wanted)
+    if sum(least) > width:
+        return tuple(one * width / sum(least) for one in least)
+    more = sum(wanted) - sum(least)
+    return tuple(low + (width - sum(least)) * (high - low) / more for low, high in zip(least, wanted, strict=True))
 
 
 def _columns(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[list[str]]:
     return [[head, *(row[index] for row in rows)] for index, head in enumerate(header)]
+
+
+def _unbroken(texts: Sequence[str], size: float) -> float:
+    """Width of the longest word; East Asian texts break anywhere, but not after every letter."""
+    longest = max((em(piece) for text in texts for piece in pieces(text)), default=0.0)
+    return max(max(longest, 4.0) * size + 2 * PAD + 1, LEAST)
 
 
 def _natural(texts: Sequence[str], size: float) -> float:
