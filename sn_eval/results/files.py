@@ -54,8 +54,10 @@ def append_line(path: Path, line: str) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(path, "a+b", buffering=0) as file:  # unbuffered: a line is one call, and append mode places it
-            size = file.seek(0, os.SEEK_END)
-            cut = size > 0 and os.pread(file.fileno(), 1, size - 1) != b"\n"
+            cut = False
+            if file.seek(0, os.SEEK_END):
+                file.seek(-1, os.SEEK_END)
+                cut = file.read(1) != b"\n"
             data = (b"\n" if cut else b"") + line.encode("utf-8", "backslashreplace") + b"\n"
             while data:
                 data = data[file.write(data) :]

@@ -12,7 +12,7 @@ import storing
 from sn_eval.results.store import RunStore
 
 KILLS = 100
-CELLS = 3  # finished in a life, at most, before its last moments begin
+CELLS = 2  # finished in a life, at most, before its last moments begin
 SPAN = 0.01  # seconds of these: a cell takes about as long
 
 
