@@ -14,10 +14,10 @@ import warnings
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 from scipy import stats
-from statsmodels.stats.multitest import multipletests
 
 MIN_PROMPTS_FOR_BOOTSTRAP = 20
 
@@ -122,7 +122,7 @@ def interval(
     if n < MIN_PROMPTS_FOR_BOOTSTRAP:
         how = f"t-interval ({n} prompts are below the {MIN_PROMPTS_FOR_BOOTSTRAP} that the bootstrap needs)"
         return low, high, how
-    lower, upper = _bootstrap(values, _expanded(confidence, n), resamples, seed)
+    lower, upper = _bootstrap(tuple(values.tolist()), _expanded(confidence, n), resamples, seed)
     how = f"BCa bootstrap over {n} prompts, {resamples} resamples, at least as wide as t"
     return min(low, lower), max(high, upper), how
 
@@ -158,7 +158,13 @@ def holm(ps: Sequence[float | None]) -> list[float | None]:
     >>> [round(p, 3) for p in holm([0.01, 0.04, 0.03])], holm([None, 0.5])
     ([0.03, 0.06, 0.06], [None, 0.5])
     """
-    return _corrected(ps, "holm")
+    known = sorted((p, place) for place, p in enumerate(ps) if p is not None)
+    corrected: list[float | None] = [None] * len(ps)
+    largest = 0.0
+    for rank, (p, place) in enumerate(known):
+        largest = max(largest, min(1.0, (len(known) - rank) * p))
+        corrected[place] = largest
+    return corrected
 
 
 def benjamini_hochberg(ps: Sequence[float | None]) -> list[float | None]:
@@ -169,13 +175,8 @@ def benjamini_hochberg(ps: Sequence[float | None]) -> list[float | None]:
     >>> [round(p, 3) for p in benjamini_hochberg([0.01, 0.04, 0.03])], benjamini_hochberg([None, 0.5])
     ([0.03, 0.04, 0.04], [None, 0.5])
     """
-    return _corrected(ps, "fdr_bh")
-
-
-def _corrected(ps: Sequence[float | None], method: str) -> list[float | None]:
-    """The known p, corrected together by statsmodels."""
     known = [p for p in ps if p is not None]
-    corrected = iter(multipletests(known, method=method)[1].tolist() if known else ())
+    corrected = iter(stats.false_discovery_control(known).tolist() if known else ())
     return [None if p is None else next(corrected) for p in ps]
 
 
@@ -189,8 +190,9 @@ def _expanded(confidence: float, n: int) -> float:
     return min(1 - 1e-9, 1 - 2 * float(stats.norm.sf(reach)))
 
 
-def _bootstrap(values: np.ndarray, confidence: float, resamples: int, seed: int) -> tuple[float, float]:
-    """BCa bounds of the mean."""
+@lru_cache(maxsize=1024)
+def _bootstrap(values: tuple[float, ...], confidence: float, resamples: int, seed: int) -> tuple[float, float]:
+    """BCa bounds of the mean; kept, since several tables of a report show the same figure."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", stats.DegenerateDataWarning)
         bounds = stats.bootstrap(
