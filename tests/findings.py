@@ -30,7 +30,7 @@ JUDGES = (
     Judge(label="likeness", key="likeness", families=("encoder:b",), encoder="b", low=0.0, high=1.0, searched=True),
 )
 NFE = {"plain": 48, "scaling_noise@96": 96, "scaling_noise@144": 144, "scaling_noise@192": 192, "best_of_n": 144}
-GAIN = {"plain": 0.0, "scaling_noise@96": 0.16, "scaling_noise@144": 0.22, "scaling_noise@192": 0.25, "best_of_n": 0.1}
+GAIN = {"plain": 0.0, "scaling_noise@96": 0.1, "scaling_noise@144": 0.16, "scaling_noise@192": 0.2, "best_of_n": 0.08}
 THINGS = ("a cup of tea", "a paper crane", "a small red car", "a lantern", "a bowl of rice", "a blue kite")
 PLACES = ("on a wooden table", "by the window", "in the rain", "under a lamp", "on a moving tray")
 

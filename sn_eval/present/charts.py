@@ -6,6 +6,9 @@ own, so no meaning hangs on colour alone.
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import altair as alt
@@ -14,7 +17,7 @@ import vl_convert
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 DASHES = ([1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [12, 4], [1, 3], [4, 4])
 SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-right")
-FONT = "DejaVu Sans, Verdana, Arial, sans-serif"
+FONT = "DejaVu Sans, Verdana, Arial, IPAexGothic, Hiragino Sans, Yu Gothic, Noto Sans CJK JP, sans-serif"
 WIDTH, HEIGHT = 560, 320
 DRESS = {
     "font": FONT,
@@ -81,22 +84,32 @@ def curves(
 
 def svg(chart: Drawing) -> str:
     """A chart in this project's dress as SVG text; nothing is fetched."""
+    _japanese_too()
     drawn: str = vl_convert.vegalite_to_svg(_dressed(chart), vl_version=_version(), allowed_base_urls=[])
     return drawn
 
 
 def png(chart: Drawing, scale: float = 1.0) -> bytes:
     """A chart in this project's dress as a PNG file, `scale` pixels for each of its own; nothing is fetched."""
+    _japanese_too()
     drawn: bytes = vl_convert.vegalite_to_png(
         _dressed(chart), vl_version=_version(), scale=scale, allowed_base_urls=[]
     )  # fmt: skip
     return drawn
 
 
+@cache
+def _japanese_too() -> None:
+    """Let the renderer know a font with Japanese letters; without one it draws and measures none of them."""
+    package = find_spec("matplotlib_fontja")  # not imported: it would load matplotlib
+    for place in (package.submodule_search_locations or []) if package is not None else []:
+        vl_convert.register_font_directory(str(Path(place) / "fonts"))
+
+
 def _dressed(chart: Drawing) -> str:
     """The chart as JSON, with this project's font, sizes and colours."""
     made = dict(chart) if isinstance(chart, Mapping) else chart.to_dict()
-    return json.dumps({**made, "config": {**made.get("config", {}), **DRESS}}, sort_keys=True)
+    return json.dumps({**made, "config": {**DRESS, **made.get("config", {})}}, sort_keys=True)
 
 
 def _version() -> str:

@@ -61,10 +61,11 @@ class Check:
 
 @dataclass(frozen=True)
 class Checklist:
-    """Things to see to, each with a box. title: "" for none."""
+    """Things to see to, each with a box. title: "" for none. rules: they are rules, and None is "not decided"."""
 
     items: tuple[Check, ...]
     title: str = ""
+    rules: bool = False
 
 
 @dataclass(frozen=True)

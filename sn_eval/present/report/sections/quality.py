@@ -162,7 +162,7 @@ def _acceptance(t: Teller, found: Sequence[Compared]) -> Figure:
     about = t("comparisons.about", level=t.percent(t.confidence, 0), baseline=t.findings.baseline)
     return Figure(
         "uplifts", "interval", t("comparisons.figure", baseline=t.findings.baseline), about,
-        Axis(t("column.arm"), "text"), Axis(t("column.difference"), "points"),
+        Axis(t("column.arm"), "text"), Axis(t("column.difference_points"), "points"),
         tuple(series for series in drawn if series.points), tuple(references), keys=keys,
     )  # fmt: skip
 

@@ -80,9 +80,10 @@ def _tornado(t: Teller, found: Roi) -> Iterator[Figure]:
     swings = sorted(found.tornado, key=lambda swing: -abs(swing.at_high - swing.at_low))[:SWINGS]
     if not swings:
         return
+    likely = next((case.npv for case in found.scenarios if case.kind == "standard"), found.npv.p50)
     points = tuple(
         Point(
-            t.input(swing.key), found.npv.p50, swing.at_low, swing.at_high,
+            t.input(swing.key), likely, swing.at_low, swing.at_high,
             f"{t.number(swing.low_input)} … {t.number(swing.high_input)}",
         )
         for swing in swings
@@ -90,8 +91,8 @@ def _tornado(t: Teller, found: Roi) -> Iterator[Figure]:
     yield Figure(
         "tornado", "tornado", t("roi.tornado"), t("roi.tornado_about", first=t.input(swings[0].key)),
         Axis(t("column.input"), "text"), Axis(t("axis.npv", currency=found.currency), "money"),
-        (Series(t("fact.npv_label"), points, "bars"),), (Reference(t("roi.median"), found.npv.p50, "x"),), t.mark,
-        t.keys("roi/npv/p50"),
+        (Series(t("fact.npv_label"), points, "bars"),), (Reference(t("scenario.standard"), likely, "x"),), t.mark,
+        t.keys("roi/scenario/standard/npv"),
     )  # fmt: skip
 
 

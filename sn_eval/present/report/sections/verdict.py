@@ -26,7 +26,7 @@ def verdict(t: Teller) -> Section:
 def why(t: Teller) -> str:
     """The decision and its first reasons, as one sentence or two."""
     decision = t.findings.verdict.decision
-    reasons = t.findings.verdict.reasons[: 2 if decision == "go" else 1]
+    reasons = t.findings.verdict.reasons[: 2 if decision in ("go", "conditional") else 1]
     return t.joined([t(f"verdict.{decision}.why", arm=t.findings.verdict.arm), *map(t.reason, reasons)])
 
 
