@@ -19,6 +19,7 @@ from docx.shared import Mm, Pt, RGBColor
 
 from sn_eval.present.charts import png
 from sn_eval.present.report.drawing import drawing
+from sn_eval.present.report.fitting import LEADING
 from sn_eval.present.report.fonts import FONTS, Fonts
 from sn_eval.present.report.model import Facts, Figure, Form, Grid, Paragraph, Report
 from sn_eval.present.report.printable import printable
@@ -169,14 +170,13 @@ class _Paper:
             table.columns[column].width = Pt(width)
             for cell in table.columns[column].cells:
                 cell.width = Pt(width)
-        if grid.note:
-            self._text(Paragraph(grid.note, look="note"))
+        self._text(Paragraph(grid.note, look="note"))  # even where empty: tables that touch become one
 
     def _figure(self, figure: Figure) -> None:
         """A picture with its words."""
         if not any(point.y is not None for series in figure.series for point in series.points):
             return
-        drawn = png(drawing(figure, self.report.lang), scale=2)
+        drawn = png({**drawing(figure, self.report.lang), "title": ""}, scale=2)
         title = " ".join(filter(None, (figure.title, figure.mark)))
         self.made.add_paragraph(title, style="Caption").paragraph_format.keep_with_next = True
         paragraph = self.made.add_paragraph()
@@ -220,7 +220,8 @@ def _fill(
 ) -> None:
     """Write into a cell of a table. below: in small print under it."""
     paragraph = cell.paragraphs[0]
-    paragraph.paragraph_format.space_after = Pt(0)
+    paragraph.paragraph_format.space_before = paragraph.paragraph_format.space_after = Pt(2)
+    paragraph.paragraph_format.line_spacing = Pt((size + 0.5) * LEADING)
     paragraph.alignment = WD_ALIGN_PARAGRAPH.RIGHT if right else WD_ALIGN_PARAGRAPH.LEFT
     run = paragraph.add_run(text)
     run.font.size, run.bold, run.font.color.rgb = Pt(size), bold, RGBColor.from_string(colour)

@@ -232,12 +232,12 @@ def _bands(blocks: Sequence[Block], report: Report, size: float) -> Iterator[_Ba
     rest = list(blocks)
     while rest:
         block = rest.pop(0)
-        if isinstance(block, Figure) and rest and isinstance(rest[0], Figure):
+        if isinstance(block, Figure) and rest and isinstance(rest[0], Figure) and not _words(rest[1:]):
             yield _Band(tuple((0.5, tuple(parts(one, report, INNER / 2, size))) for one in (block, rest.pop(0))))
             continue
         if isinstance(block, Figure):
             texts: list[Part] = []
-            while rest and isinstance(rest[0], Paragraph | Bullets):
+            while _words(rest):
                 more = parts(rest[0], report, INNER * 0.36 - GAP, size)
                 if sum(part.height(INNER * 0.36 - GAP) for part in (*texts, *more)) > ROOM:
                     break
@@ -248,6 +248,11 @@ def _bands(blocks: Sequence[Block], report: Report, size: float) -> Iterator[_Ba
                 continue
         for part in _together(parts(block, report, INNER, size)):
             yield _Band(((1.0, (part,)),))
+
+
+def _words(blocks: Sequence[Block]) -> bool:
+    """Whether a text comes next, which may stand beside a figure."""
+    return bool(blocks) and isinstance(blocks[0], Paragraph | Bullets)
 
 
 def _together(made: Sequence[Part]) -> Sequence[Part]:

@@ -263,10 +263,12 @@ def fill(frame: Any, lines: Sequence[Line], align: Any = None) -> None:
         )
         if align is not None:
             paragraph.alignment = align
-        run = paragraph.add_run()
-        run.text = line.text
-        run.font.size, run.font.bold = Pt(line.size), line.bold
-        run.font.color.rgb = RGBColor.from_string(line.colour)
+        if line.text:
+            run = paragraph.add_run()
+            run.text = line.text
+            run.font.size, run.font.bold = Pt(line.size), line.bold
+            run.font.color.rgb = RGBColor.from_string(line.colour)
+        paragraph._p.get_or_add_endParaRPr().set("sz", str(round(line.size * 100)))  # an empty line is as high as this
         if line.bullet:
             properties = paragraph._p.get_or_add_pPr()
             properties.set("marL", str(Pt(line.size)))

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sn_eval.present.report.fitting import em, height, pieces
-from sn_eval.present.report.model import Grid
+from sn_eval.present.report.model import Column, Grid
 from sn_eval.present.report.shown import shown
 
 PAD = 5.0
@@ -39,10 +39,7 @@ def laid_out(grid: Grid, width: float, sizes: Sequence[float]) -> Table:
     columns = list(zip(grid.columns, _columns(header, rows), strict=True))
     size, least = sizes[-1], [0.0]
     for size in sizes:
-        least = [
-            min(_unbroken(texts, size), 0.35 * width) if column.format == "text" else _natural(texts, size)
-            for column, texts in columns
-        ]
+        least = [_least(column, texts, size, width) for column, texts in columns]
         if sum(least) <= width:
             break
     widths = shared(least, [_natural(texts, size) for _, texts in columns], width)
@@ -70,6 +67,15 @@ def _columns(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[list[
     return [[head, *(row[index] for row in rows)] for index, head in enumerate(header)]
 
 
+def _least(column: Column, texts: Sequence[str], size: float, width: float) -> float:
+    """What a column needs: a number all of its width, names a fifth of the table's, sentences somewhat more."""
+    natural = _natural(texts, size)
+    if column.format != "text":
+        return natural
+    longest = min(_unbroken(texts, size), 0.35 * width)
+    return max(longest, min(natural, (0.28 if column.wide else 0.2) * width))
+
+
 def _unbroken(texts: Sequence[str], size: float) -> float:
     """Width of the longest word; East Asian texts break anywhere, but not after every letter."""
     longest = max((em(piece) for text in texts for piece in pieces(text)), default=0.0)
@@ -77,9 +83,9 @@ def _unbroken(texts: Sequence[str], size: float) -> float:
 
 
 def _natural(texts: Sequence[str], size: float) -> float:
-    """Width of the longest text; a header may take two lines."""
+    """Width of the longest text; a header may take three lines."""
     head = max((em(word) for word in texts[0].split()), default=0.0)
-    longest = max([max(head, em(texts[0]) * 0.6), *(em(text) for text in texts[1:])])
+    longest = max([max(head, em(texts[0]) * 0.4), *(em(text) for text in texts[1:])])
     return max(longest * size + 2 * PAD + 1, LEAST)
 
 
