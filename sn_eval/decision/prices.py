@@ -20,6 +20,7 @@ from sn_eval.results.files import ResultsError
 from sn_eval.results.paths import data_path
 
 FILE_NAME = "prices.yaml"
+UNKNOWN = ("extra_forbidden", "invalid_key")  # how pydantic calls a key that is not ours
 
 Unit = Literal["GPU-hour", "CPU-hour", "machine-hour"]
 Device = Literal["gpu", "cpu", "unknown"]
@@ -269,7 +270,7 @@ def _read(path: Path) -> dict[str, PriceRow]:
 def _row(node: Any, path: Path) -> PriceRow:
     """One row. ResultsError names the line of what is wrong."""
     start = node.start_mark.line + 1
-    if not isinstance(node, yaml.MappingNode):
+    if not isinstance(node, yaml.MappingNode) or not all(isinstance(key, yaml.ScalarNode) for key, _ in node.value):
         raise ResultsError(f"{path}, line {start}: a row is keys with values: id, provider, price, currency, …")
     lines = {key.value: key.start_mark.line + 1 for key, _ in node.value}
     if len(lines) < len(node.value):
@@ -277,7 +278,7 @@ def _row(node: Any, path: Path) -> PriceRow:
     try:
         return PriceRow.model_validate(_plain(node))
     except ValidationError as error:
-        first = sorted(error.errors(include_url=False), key=lambda each: each["type"] != "extra_forbidden")[0]
+        first = sorted(error.errors(include_url=False), key=lambda each: each["type"] not in UNKNOWN)[0]
     except (ValueError, yaml.YAMLError) as error:  # e.g. a thirteenth month, or a key that is a list
         raise ResultsError(f"{path}, line {start}: {str(error).splitlines()[0]}") from error
     key = str(first["loc"][0]) if first["loc"] else ""
@@ -295,7 +296,7 @@ def _plain(node: Any) -> Any:
 def _rule(key: str, problem: dict[str, Any]) -> str:
     """The rule that a row breaks, in words."""
     known = list(PriceRow.model_fields)
-    if problem["type"] == "extra_forbidden":
+    if problem["type"] in UNKNOWN:
         near = difflib.get_close_matches(key, known, n=1)
         guess = f"; did you mean {near[0]!r}?" if near else ""
         return f"unknown key {key!r}{guess} Known: {', '.join(known)}"
