@@ -12,8 +12,9 @@ Lang = Literal["ja", "en"]
 Tone = Literal["good", "bad", "open", "plain"]
 """How a figure came out. Colour is never alone: its words say the same."""
 
-Format = Literal["text", "number", "integer", "percent", "points", "money", "p"]
-"""How a value is written: percent 0.123 → 12.3 %; points +0.123 → +12.3 pt; money in the report's currency."""
+Format = Literal["text", "number", "integer", "percent", "points", "money", "p", "general"]
+"""How a value is written: percent 0.123 → 12.3 %; points +0.123 → +12.3 pt; money in the report's currency, to three
+significant digits (a sheet keeps all); general: as it was given."""
 
 # --- texts ------------------------------------------------------------------------------------------------
 

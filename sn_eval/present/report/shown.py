@@ -2,7 +2,7 @@
 
 import math
 
-from sn_eval.present.money import symbol
+from sn_eval.present.money import plain, symbol
 from sn_eval.present.report.model import Column, Format, Value
 
 YES, NO, UNKNOWN = "✓", "✗", "–"
@@ -14,7 +14,7 @@ def shown(value: Value, column: Column) -> str:
     >>> shown(0.1234, Column("a", "percent")), shown(0.05, Column("a", "points")), shown(None, Column("a", "number"))
     ('12.3 %', '+5.0 pt', '–')
     >>> shown(1234.5, Column("a", "money", digits=0)), shown(0.0001, Column("a", "p")), shown(12, Column("a", "number"))
-    ('1,234', '< 0.001', '12.0')
+    ('1,230', '< 0.001', '12.0')
     """
     if value is None or (isinstance(value, float) and not math.isfinite(value)):
         return UNKNOWN
@@ -36,6 +36,10 @@ def _number(value: float, form: Format, digits: int) -> str:
             text = "< 0.001" if value < 0.001 else f"{value:.3f}"
         case "integer":
             text = f"{value:,.0f}"
+        case "money":
+            text = plain(value)
+        case "general":
+            text = f"{value:,.10g}"
         case _:
             text = f"{value:,.{digits}f}"
     return text.replace("-", "−")
@@ -61,6 +65,8 @@ def sheet_format(column: Column, currency: str = "") -> str:
             return f'"{symbol(currency)}"#,##0{decimals}' if currency else f"#,##0{decimals}"
         case "p":
             return "0.000"
+        case "general":
+            return "General"
         case "number":
             return f"#,##0{decimals}"
         case _:

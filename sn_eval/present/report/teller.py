@@ -50,7 +50,7 @@ class Teller:
         """A share."""
         if value is None:
             return words.UNKNOWN
-        text = f"{100 * value:.{digits}f}".replace("-", "−")
+        text = f"{100 * value:.{digits}f}".removesuffix(".0").replace("-", "−")
         return f"{text}%" if self.lang == "ja" else f"{text} %"
 
     def points(self, value: float | None) -> str:

@@ -17,18 +17,17 @@ def capacity(t: Teller) -> Section:
         hours=t.number(need.hours), before=need.devices[0], after=need.devices[1], mark=t.mark,
     )  # fmt: skip
     columns = (
-        Column(t("column.item")),
-        Column(t("word.baseline"), "number", digits=1),
-        Column(t("word.chosen"), "number", digits=1),
+        Column(t("column.arm")),
+        Column(t("capacity.seconds"), "number", "s", digits=1),
+        Column(t.marked(t("capacity.devices"), t.mark), "integer"),
     )
-
-    def row(name: str, path: str, values: tuple[float, float]) -> Row:
-        return Row((name, *values), ("", t.key(f"capacity/{path}/baseline"), t.key(f"capacity/{path}/method")))
-
-    devices = (float(need.devices[0]), float(need.devices[1]))
-    rows = (
-        row(t("capacity.seconds"), "device_seconds_a_video", need.device_seconds_a_video),
-        row(t.marked(t("capacity.devices"), t.mark), "devices", devices),
+    rows = tuple(
+        Row(
+            (t(f"word.{name}"), need.device_seconds_a_video[place], need.devices[place]),
+            ("", t.key(f"capacity/device_seconds_a_video/{who}"), t.key(f"capacity/devices/{who}")),
+            "chosen" if place else "baseline",
+        )
+        for place, (name, who) in enumerate((("baseline", "baseline"), ("chosen", "method")))
     )
     table = Grid("capacity", t("capacity.table"), columns, rows, t("capacity.formula"))
     return Section("capacity", t("section.capacity"), (intro, table))

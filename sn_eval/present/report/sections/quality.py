@@ -144,9 +144,12 @@ def comparisons(t: Teller) -> Section:
     shares = [each for each in found if each.outcome == ACCEPTANCE]
     if against := [each for each in shares if each.against == t.findings.baseline]:
         blocks.append(_acceptance(t, against))
-    for group, key in ((shares, "acceptance"), ([e for e in found if e.outcome != ACCEPTANCE], "evaluators")):
-        if group:
-            blocks.append(_differences(t, group, key))
+    if shares:
+        blocks.append(differences(t, shares, "acceptance"))
+    judged = t.findings.verdict.arm
+    others = [each for each in found if each.outcome != ACCEPTANCE and each.against == t.findings.baseline]
+    if main := [each for each in others if each.arm == judged or not judged]:
+        blocks.append(differences(t, main, "evaluators"))
     return Section("comparisons", t("section.comparisons"), tuple(blocks))
 
 
@@ -167,7 +170,8 @@ def _acceptance(t: Teller, found: Sequence[Compared]) -> Figure:
     )  # fmt: skip
 
 
-def _differences(t: Teller, found: Sequence[Compared], key: str) -> Grid:
+def differences(t: Teller, found: Sequence[Compared], key: str) -> Grid:
+    """Differences with their intervals; key: "acceptance" (in points), or one of evaluators (in their own units)."""
     form, digits = ("points", 1) if key == "acceptance" else ("number", 3)
     columns = (
         Column(t("column.outcome")),

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 
 from sn_eval.decision.break_even import AT_ANY_PRICE, AT_NO_PRICE, ONLY_ABOVE
 from sn_eval.decision.findings import Input, Roi
+from sn_eval.decision.inputs import SHARES
+from sn_eval.decision.roi import UPLIFT
 from sn_eval.present.report.model import (
     Axis,
     Block,
@@ -22,6 +24,7 @@ from sn_eval.present.report.model import (
 )
 from sn_eval.present.report.teller import Teller
 
+PATHS = ("attempts", "fallback_share", "compute_an_attempt", "unit_cost")
 SWINGS = 8  # bars of the tornado, the largest
 PRICES = {AT_ANY_PRICE: "at_any_price", AT_NO_PRICE: "at_no_price", ONLY_ABOVE: "only_above"}
 
@@ -84,7 +87,7 @@ def _tornado(t: Teller, found: Roi) -> Iterator[Figure]:
     points = tuple(
         Point(
             t.input(swing.key), likely, swing.at_low, swing.at_high,
-            f"{t.number(swing.low_input)} … {t.number(swing.high_input)}",
+            f"{_end(t, swing.key, swing.low_input)} … {_end(t, swing.key, swing.high_input)}",
         )
         for swing in swings
     )  # fmt: skip
@@ -94,6 +97,13 @@ def _tornado(t: Teller, found: Roi) -> Iterator[Figure]:
         (Series(t("fact.npv_label"), points, "bars"),), (Reference(t("scenario.standard"), likely, "x"),), t.mark,
         t.keys("roi/scenario/standard/npv"),
     )  # fmt: skip
+
+
+def _end(t: Teller, key: str, value: float) -> str:
+    """An end of an input's range."""
+    if key == UPLIFT:
+        return t.points(value)
+    return t.percent(value) if key in SHARES else t.number(value)
 
 
 def scenarios(t: Teller, found: Roi) -> Grid:
@@ -115,23 +125,25 @@ def scenarios(t: Teller, found: Roi) -> Grid:
 
 
 def _unit(t: Teller, found: Roi) -> Grid:
-    """What a delivered video costs, today and with the search."""
+    """What a delivered video takes, today and with the search."""
     columns = (
-        Column(t("column.item")),
-        Column(t("word.baseline"), "number", digits=2),
-        Column(t("word.chosen"), "number", digits=2),
+        Column(t("column.arm")),
+        Column(t("roi.attempts"), "number", digits=2),
+        Column(t("roi.fallback"), "percent"),
+        Column(t.marked(t("roi.compute"), t.money_mark), "money", found.currency, digits=t.decimals),
+        Column(t.marked(t("roi.unit_cost"), t.mark), "money", found.currency, digits=0),
     )
-
-    def row(name: str, values: tuple[float, float], path: str) -> Row:
-        return Row((name, *values), ("", t.key(f"roi/{path}/baseline"), t.key(f"roi/{path}/method")))
-
-    money = t("column.in", currency=found.currency)
-    rows = (
-        row(t("roi.attempts"), found.attempts, "attempts"),
-        row(t.marked(f"{t('roi.compute')} {money}", t.money_mark), found.compute_an_attempt, "compute_an_attempt"),
-        row(t("roi.fallback"), found.fallback_share, "fallback_share"),
-        row(t.marked(f"{t('roi.unit_cost')} {money}", t.mark), found.unit_cost, "unit_cost"),
-    )
+    rows = tuple(
+        Row(
+            (
+                t(f"word.{name}"), found.attempts[place], found.fallback_share[place], found.compute_an_attempt[place],
+                found.unit_cost[place],
+            ),
+            ("", *(t.key(f"roi/{path}/{who}") for path in PATHS)),
+            "chosen" if place else "baseline",
+        )
+        for place, (name, who) in enumerate((("baseline", "baseline"), ("chosen", "method")))
+    )  # fmt: skip
     return Grid("unit_cost", t("roi.unit"), columns, rows, t("roi.unit_note"))
 
 
@@ -162,9 +174,9 @@ def inputs(t: Teller, found: Roi) -> Grid:
     """Every input with its source; examples are marked."""
     columns = (
         Column(t("column.input")),
-        Column(t("column.value"), "number", digits=2),
-        Column(t("column.low_input"), "number", digits=2),
-        Column(t("column.high_input"), "number", digits=2),
+        Column(t("column.value"), "general"),
+        Column(t("column.low_input"), "general"),
+        Column(t("column.high_input"), "general"),
         Column(t("column.source"), wide=True),
         Column(t("column.as_of")),
         Column(t("column.kind")),

@@ -3,13 +3,15 @@
 from collections.abc import Iterator
 
 from sn_eval.present.report.model import Bullets, Column, Grid, Paragraph, Row, Section
+from sn_eval.present.report.sections.quality import differences
 from sn_eval.present.report.teller import Teller
+from sn_eval.results.experiment import ACCEPTANCE
 
 
 def statistics(t: Teller) -> Section:
     """n, power, n needed, looks, and the choice on dev prompts."""
     blocks = [Bullets((_size(t), *_method(t), *_power(t), *_looks(t), *_choice(t)))]
-    return Section("statistics", t("section.statistics"), (*blocks, *_values(t)), "engineer")
+    return Section("statistics", t("section.statistics"), (*blocks, *_values(t), *_all(t)), "engineer")
 
 
 def _size(t: Teller) -> Paragraph:
@@ -91,12 +93,19 @@ def _choice(t: Teller) -> Iterator[Paragraph]:
         )
 
 
+def _all(t: Teller) -> Iterator[Grid]:
+    """Every comparison by an evaluator."""
+    found = [each for each in t.findings.comparisons if each.outcome != ACCEPTANCE]
+    if found:
+        yield differences(t, found, "all_evaluators")
+
+
 def _values(t: Teller) -> Iterator[Grid]:
     """What the settings reached on dev prompts."""
     choice = t.findings.choice
     if choice is None or len(choice.values) < 2:
         return
-    share = choice.outcome == "acceptance"
+    share = choice.outcome == ACCEPTANCE
     columns = (
         Column(t("column.arm")),
         Column(t.outcome(choice.outcome), "percent" if share else "number", t("word.dev"), digits=1 if share else 3),

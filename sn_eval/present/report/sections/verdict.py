@@ -18,7 +18,11 @@ def verdict(t: Teller) -> Section:
         Facts((_uplift(t), _cost(t), _profit(t))),
         Paragraph(next_step(t)),
         *_warnings(t),
-        Checklist(tuple(Check(t.reason(reason), reason.holds) for reason in found.verdict.reasons), t("verdict.rules")),
+        Checklist(
+            tuple(Check(t.reason(reason), reason.holds) for reason in found.verdict.reasons),
+            t("verdict.rules"),
+            rules=True,
+        ),
     ]
     return Section("verdict", t("section.verdict"), tuple(blocks))
 
