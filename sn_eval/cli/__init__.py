@@ -15,7 +15,11 @@ from sn_eval.cli import (
     metrics,
     metrics_audit,
     models,
+    poc_headroom,
+    poc_import,
     poc_new,
+    poc_plan,
+    poc_run,
     rewards,
     rewards_audit,
     rewards_learning,
@@ -115,6 +119,11 @@ app.add_typer(_metrics)
 
 _poc = group(name="poc", help="From an experiment, or from videos you have, to a decision.")
 _poc.command("new")(poc_new.new)
+_poc.command("plan")(poc_plan.plan)
+_poc.command("headroom")(poc_headroom.headroom)
+_poc.command("import")(poc_import.import_)
+_poc.command("run")(poc_run.run)
+_poc.command("status")(poc_run.status)
 app.add_typer(_poc)
 
 _tabletop = group(name="tabletop", help="The rendered world, and the embedded model that learns it.")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import TypeAdapter, ValidationError
+from pydantic import JsonValue, TypeAdapter, ValidationError
 
 import rewards
 from rewards.base import UserError
@@ -32,7 +32,10 @@ EXAMPLES = (
 """Prompts that the embedded model understands; a user's own replace them."""
 
 METHODS = ("plain", "best_of_n", "scaling_noise")
-LENGTHS = {"tabletop": {"steps": 8, "chunks": 6}}  # other models keep their own number of steps
+ROLLOUTS: dict[str, dict[str, JsonValue]] = {
+    "tabletop": {"steps": 8, "chunks": 6},
+    "image_to_video": {"steps": 25, "chunks": 6, "preview": "coarse"},  # a black box has no early preview
+}
 CONSISTENCY = (
     Component(use="anchor_consistency", params={"encoder": "imagenet-lite0@96"}),
     Component(use="object_persistence"),
@@ -131,8 +134,8 @@ def scaffold(answers: Answers, lang: Lang = "en") -> str:
 
 
 def _what(answers: Answers, lang: Lang) -> str:
-    steps = LENGTHS.get(answers.model.use, {"chunks": 6})
-    steps = steps if answers.chunks is None else steps | {"chunks": answers.chunks}
+    how = dict(ROLLOUTS.get(answers.model.use, {"chunks": 6}))
+    how |= {} if answers.chunks is None else {"chunks": answers.chunks}
     return "\n".join([
         _said("head", lang),
         f"name: {answers.name}",
@@ -141,7 +144,7 @@ def _what(answers: Answers, lang: Lang) -> str:
         _said("model", lang),
         f"model: {_component(answers.model)}",
         _said("rollout", lang),
-        f"rollout: {_component(Component(use='chunk', params=dict(steps)))}",
+        f"rollout: {_component(Component(use='chunk', params=how))}",
     ])  # fmt: skip
 
 
@@ -334,9 +337,11 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "prompts": (
         "What is filmed. Settings are chosen on prompts with split: dev and judged once on the others (confirm).\n"
-        "Optional for each: group (for acceptance criteria), schedule (one prompt a chunk), image (first frame).",
+        "Optional for each: group (for acceptance criteria), schedule (one prompt a chunk), image (first frame,\n"
+        "which an image-to-video model needs).",
         "撮影内容。設定は split: dev のプロンプトで選び、残り(confirm)で一度だけ評価します。\n"
-        "任意: group(合格基準の適用先)、schedule(チャンクごとのプロンプト)、image(最初のフレーム)。",
+        "任意: group(合格基準の適用先)、schedule(チャンクごとのプロンプト)、image(最初のフレーム。\n"
+        "image-to-video モデルでは必須)。",
     ),
     "examples": (
         "These are examples: replace them with what your business films. poc plan says how many are needed.",

@@ -38,6 +38,11 @@ COMMANDS = [
     "rewards audit",
     "poc",
     "poc new",
+    "poc plan",
+    "poc headroom",
+    "poc import",
+    "poc run",
+    "poc status",
     "tabletop",
     "tabletop scene",
     "tabletop train",
@@ -47,7 +52,7 @@ COMMANDS = [
 ]
 GROUPS = ("models", "metrics", "rewards", "poc", "tabletop")
 # these have no progress to silence
-SILENT = ("models list", "metrics list", "rewards list", "rewards show", "rewards new", "poc new")
+SILENT = ("models list", "metrics list", "rewards list", "rewards show", "rewards new", "poc new", "poc status")
 
 
 def sn_eval(*words: str):

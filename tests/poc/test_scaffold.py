@@ -82,7 +82,7 @@ def test_answers_arrive_in_the_file():
         methods=("plain", "halving"),
     )  # fmt: skip
     assert found.model.params == {"path": "a model: folder"}
-    assert found.rollout.params == {"chunks": 2}
+    assert found.rollout.params == {"steps": 25, "chunks": 2, "preview": "coarse"}
     assert found.budget is not None
     assert found.budget.amounts == (2.0, 4.5)
     assert found.seeds == (0, 1, 2)
