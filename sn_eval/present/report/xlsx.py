@@ -6,10 +6,10 @@ from typing import Any
 from sn_eval.decision.findings import Findings
 from sn_eval.present.report.model import Facts, Figure, Grid, Paragraph, Report
 from sn_eval.present.report.printable import printable
-from sn_eval.present.report.sheets import HEADER, Book, Sheet
-from sn_eval.present.report.sheets_roi import write_roi
 from sn_eval.present.report.shown import sheet_format
 from sn_eval.present.report.teller import Teller
+from sn_eval.present.report.workbook.book import HEADER, Book, Sheet
+from sn_eval.present.report.workbook.roi import write_roi
 from sn_eval.results.files import write_whole
 
 CHARTED = "scatter"

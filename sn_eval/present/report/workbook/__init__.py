@@ -1,0 +1,1 @@
+"""Sheets that compute: change an input, and saving, net present value and payback follow."""
