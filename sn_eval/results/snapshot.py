@@ -121,7 +121,8 @@ def _read(path: Path) -> Kept:
     from pyarrow import parquet
 
     try:
-        columns = parquet.read_table(path, page_checksum_verification=True).to_pydict()
+        with parquet.ParquetFile(path, page_checksum_verification=True) as file:  # read_table would load pandas
+            columns = file.read().to_pydict()
         stamps = zip(columns["mtime_ns"], columns["size"], strict=True)
         return dict(zip(columns["cell"], zip(stamps, columns["record"], strict=True), strict=True))
     except (OSError, ValueError, KeyError, pa.ArrowException):
