@@ -80,13 +80,11 @@ class Spread:
 
 
 def spread(population: Population) -> Spread:
-    """The points of a population of one draw."""
-    points, weights = [], []
-    for weight, alpha, beta in zip(population.weights[0], population.alpha[0], population.beta[0], strict=True):
-        nodes, chances = beta_nodes(float(alpha), float(beta))
-        points.append(nodes)
-        weights.append(weight * chances)
-    return Spread(np.concatenate(points), np.concatenate(weights))
+    """The points of a population of one draw; prompts of equal counts share theirs."""
+    kinds, kind = np.unique(np.stack([population.alpha[0], population.beta[0]]), axis=1, return_inverse=True)
+    weights = np.bincount(kind, population.weights[0])
+    nodes, chances = zip(*(beta_nodes(float(alpha), float(beta)) for alpha, beta in kinds.T), strict=True)
+    return Spread(np.concatenate(nodes), (weights[:, None] * np.stack(chances)).ravel())
 
 
 def beta_nodes(

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sn_eval.decision.acceptance import judge_acceptance, smooth
@@ -18,6 +18,7 @@ def smoothed(accepted, tried):
     return smooth(np.asarray(accepted, float), np.broadcast_to(np.asarray(tried, float), np.shape(accepted)).copy())
 
 
+@settings(max_examples=50)
 @given(counts)
 def test_shares_are_no_certainties_and_lie_between_the_mean_and_what_was_seen(pairs):
     accepted, tried = np.array(pairs, float).T
@@ -28,6 +29,7 @@ def test_shares_are_no_certainties_and_lie_between_the_mean_and_what_was_seen(pa
     assert ((result.shares >= low - 1e-12) & (result.shares <= high + 1e-12)).all()
 
 
+@settings(max_examples=50)
 @given(counts)
 def test_failures_counted_as_successes_give_the_mirror_image(pairs):
     accepted, tried = np.array(pairs, float).T
@@ -36,6 +38,7 @@ def test_failures_counted_as_successes_give_the_mirror_image(pairs):
     assert one.correlation == pytest.approx(other.correlation)
 
 
+@settings(max_examples=50)
 @given(counts, st.randoms())
 def test_the_order_of_prompts_changes_nothing(pairs, random):
     shuffled = list(pairs)
@@ -45,6 +48,7 @@ def test_the_order_of_prompts_changes_nothing(pairs, random):
     assert one.correlation == pytest.approx(other.correlation)
 
 
+@settings(max_examples=50)
 @given(counts, st.integers(0, 29))
 def test_one_more_accepted_attempt_raises_a_prompts_own_share(pairs, place):
     accepted, tried = np.array(pairs, float).T

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from sn_eval.decision.break_even import (
@@ -35,6 +35,7 @@ def harmonic(arm):
     return 1 / float(arm.weights @ (1 / arm.shares))
 
 
+@settings(max_examples=40)
 @given(st.lists(share, min_size=1, max_size=6), st.integers(1, 8), compute, compute)
 def test_at_the_break_even_acceptance_nothing_is_saved(shares, cap, g0, g1):
     baseline = prompts(*shares)
@@ -44,6 +45,7 @@ def test_at_the_break_even_acceptance_nothing_is_saved(shares, cap, g0, g1):
     assert cost(baseline.with_mean(needed).retries(cap), g1) == pytest.approx(before, rel=1e-6)
 
 
+@settings(max_examples=40)
 @given(st.lists(share, min_size=1, max_size=6), st.integers(1, 8), compute, st.floats(1, 300))
 def test_a_dearer_method_must_be_accepted_more_often(shares, cap, g0, more):
     baseline = prompts(*shares)

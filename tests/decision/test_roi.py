@@ -24,7 +24,7 @@ HARD = RNG.binomial(4, RNG.beta(2, 2, 60))
 EASY = np.minimum(4, HARD + RNG.binomial(2, 0.5, 60))
 
 
-def worth(baseline=None, method=None, *, inputs=None, price=None, draws=2000, **changed):
+def worth(baseline=None, method=None, *, inputs=None, price=None, draws=1000, **changed):
     paid = prices() if price is None else price
     return roi(
         business(**(inputs or {})), arm(HARD) if baseline is None else baseline,
@@ -105,7 +105,7 @@ def test_hopeless_and_perfect_methods():
 # --- break-even -------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(st.integers(1, 6), st.floats(1.0, 80.0), st.floats(0.0, 20_000.0))
 def test_a_method_at_the_break_even_uplift_saves_nothing(cap, compute, fallback):
     inputs = {"attempts_cap": cap, "fallback": told(fallback)}
@@ -262,7 +262,7 @@ def test_every_input_is_listed_with_its_source():
 def test_the_result_is_plain_data_in_the_reports_currency():
     found = worth()
     assert found.currency == "JPY"
-    assert found.draws == 2000
+    assert found.draws == 1000
     numbers = [value for value in dataclasses.asdict(found).values() if isinstance(value, float)]
     assert all(type(value) is float and np.isfinite(value) for value in numbers)
     assert isinstance(hour_price(prices(), load_prices()), HourPrice)
