@@ -7,7 +7,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
@@ -18,7 +18,8 @@ from sn_eval.results.experiment_file import load_experiment
 from sn_eval.results.files import ResultsError
 from sn_eval.results.plan import Plan
 from sn_eval.results.record import Record
-from sn_eval.results.store import RunStore
+from sn_eval.results.snapshot import Recorded
+from sn_eval.results.store import RunStore, Stamp
 
 SPEC = "spec.yaml"
 RULES = ("acceptance", "primary", "looks", "rules", "baseline", "labels")
@@ -48,6 +49,7 @@ class RunFolder:
     experiment: Experiment
     plan: Plan
     store: RunStore
+    _last: list[tuple[dict[str, Stamp], Recorded]] = field(default_factory=list, init=False, repr=False, compare=False)
 
     @classmethod
     def open(cls, path: Path | str) -> Self:
@@ -70,12 +72,12 @@ class RunFolder:
 
     def records(self) -> dict[str, Record]:
         """Every readable record by cell, in the order of the plan, of cells with damaged files, too."""
-        found = snapshot.recorded(self.store).records
+        found = self._recorded().records
         return {cell: found[cell] for cell in self._cells() if cell in found}
 
     def damaged(self) -> dict[str, str]:
         """Cells with an unreadable record, or a missing or cut file, and why, in one line each."""
-        found = snapshot.damaged(self.store)
+        found = snapshot.damaged(self.store, self._recorded())
         return {cell: found[cell] for cell in self._cells() if cell in found}
 
     def progress(self) -> Progress:
@@ -84,6 +86,13 @@ class RunFolder:
         missing = self.store.missing(cells)
         failed = Counter(last[cell]["category"] for cell in missing if cell in last)
         return Progress(len(cells), len(cells) - len(missing) - len(damaged), len(damaged), dict(failed))
+
+    def _recorded(self) -> Recorded:
+        """All records, read anew only where a cell has come, gone or changed since the last time."""
+        stamps = self.store.stamps()
+        if not self._last or self._last[0][0] != stamps:
+            self._last[:] = [(stamps, snapshot.recorded(self.store))]
+        return self._last[0][1]
 
     def _cells(self) -> list[str]:
         return [planned.cell for planned in self.plan.cells]

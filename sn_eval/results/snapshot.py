@@ -65,9 +65,12 @@ def tabulate(store: RunStore) -> "pd.DataFrame":
         return table(recorded(store).records.values())
 
 
-def damaged(store: RunStore) -> dict[str, str]:
-    """Complete cells with an unreadable record, or a missing or cut file, and why; `RunStore.problems` of all."""
-    found = recorded(store)
+def damaged(store: RunStore, found: Recorded | None = None) -> dict[str, str]:
+    """Complete cells with an unreadable record, or a missing or cut file, and why; `RunStore.problems` of all.
+
+    found: what `recorded` just gave, where it is at hand.
+    """
+    found = found or recorded(store)
     changed = {cell: store.changed(cell, record) for cell, record in found.records.items()}
     return found.unreadable | {cell: why for cell, why in changed.items() if why is not None}
 

@@ -6,6 +6,7 @@ import pytest
 import storing
 import yaml
 
+from sn_eval.results import snapshot
 from sn_eval.results.experiment import Experiment
 from sn_eval.results.files import ResultsError
 from sn_eval.results.plan import Plan, Planned
@@ -67,6 +68,23 @@ def test_progress_tells_done_damaged_failed_and_waiting_apart(run):
     assert progress.waiting == 1
     assert "c00003" not in folder.records()
     assert "c00000" in folder.records(), "its record can be read"
+
+
+def test_records_are_read_once_until_a_cell_changes(run, monkeypatch):
+    readings = []
+    reads = snapshot.recorded
+    monkeypatch.setattr(snapshot, "recorded", lambda store: readings.append(store) or reads(store))
+    folder = RunFolder.open(run)
+    folder.records(), folder.damaged(), folder.progress()
+    assert len(readings) == 1
+    storing.write_cell(folder.store, "c00006")
+    assert "c00006" in folder.records()
+    assert folder.progress().done == 6
+    assert len(readings) == 2
+    (folder.store.folder("c00006") / "video.mp4").unlink()
+    assert list(folder.damaged()) == ["c00006"], "files are looked at each time"
+    folder.store.set_aside("c00006")
+    assert folder.progress().done == 5
 
 
 def refused(path) -> str:
