@@ -19,6 +19,7 @@ from sn_eval.cli import (
     poc_import,
     poc_new,
     poc_plan,
+    poc_report,
     poc_run,
     rewards,
     rewards_audit,
@@ -124,6 +125,7 @@ _poc.command("headroom")(poc_headroom.headroom)
 _poc.command("import")(poc_import.import_)
 _poc.command("run")(poc_run.run)
 _poc.command("status")(poc_run.status)
+_poc.command("report")(poc_report.report)
 app.add_typer(_poc)
 
 _tabletop = group(name="tabletop", help="The rendered world, and the embedded model that learns it.")

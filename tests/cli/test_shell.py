@@ -43,6 +43,7 @@ COMMANDS = [
     "poc import",
     "poc run",
     "poc status",
+    "poc report",
     "tabletop",
     "tabletop scene",
     "tabletop train",
