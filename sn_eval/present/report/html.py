@@ -102,7 +102,7 @@ class _Page:
         count = len(grid.rows)
         if not grid.long or count <= ROWS:
             return ""
-        return say(self.report.lang, "report.shown_rows", all=f"{count:,}", shown=ROWS, file=f"{grid.key}.csv")
+        return say(self.report.lang, "report.shown_rows", all=f"{count:,}", shown=ROWS, file=f"tables.{self.report.lang}/{grid.key}.csv")
 
 
 SIGNS = {"good": "✓", "bad": "✗", "open": "?"}
