@@ -77,12 +77,16 @@ class Candidates:
         return min(len(some) for some in self.by_prompt.values())
 
 
-def find_candidates(place: Path, selector: str | None = None) -> Candidates:
-    """The candidates in a folder or behind a manifest. selector: a column whose numbers they were chosen by.
+def find_candidates(place: Path, selector: str | None = None, apart: Path | None = None) -> Candidates:
+    """The candidates in a folder or behind a manifest.
 
-    A folder that holds a manifest.csv (or .tsv, .jsonl) is read by it. UserError, in one line, where none is left.
+    selector: a column whose numbers they were chosen by. apart: a folder whose videos are none (the run's own). A
+    folder that holds a manifest.csv (or .tsv, .jsonl) is read by it. UserError, in one line, where none is left.
     """
     found, root = _sources(place)
+    if apart is not None:
+        others = [s for s in found.sources if not s.path.resolve().is_relative_to(apart.resolve())]
+        found = replace(found, sources=others)
     left_out, notes, videos = dict(found.failed), list(found.notes), []
     for source in sorted(found.sources, key=lambda source: _natural(str(source.path))):
         try:

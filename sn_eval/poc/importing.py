@@ -18,7 +18,7 @@ from sn_eval.decision.prices import load_prices
 from sn_eval.metrics.base import key_of
 from sn_eval.poc.candidates import Candidate, Candidates, comparable, find_candidates
 from sn_eval.poc.imported_spec import EVALUATORS, SELECTOR, default_experiment, experiment_by, run_name, spec_text
-from sn_eval.poc.measuring import IMPORTED, Instruments, evaluator, selector, take
+from sn_eval.poc.measuring import IMPORTED, Instruments, evaluator, plays_in_browsers, selector, take
 from sn_eval.results.experiment import Evaluator, Experiment
 from sn_eval.results.experiment_file import load_experiment
 from sn_eval.results.files import write_whole
@@ -76,7 +76,7 @@ def import_videos(place: Path, out: Path, asked: Asked | None = None, watched: W
     """
     watched = watched or Watched()
     rules = _Rules.of(asked or Asked(), out)
-    found = find_candidates(place, rules.selector)
+    found = find_candidates(place, rules.selector, apart=out)
     instruments, judges = _cast(rules)
     store = RunStore(out)
     with store.locked():
@@ -88,6 +88,8 @@ def import_videos(place: Path, out: Path, asked: Asked | None = None, watched: W
         found = comparable([v for v in found.videos if str(v.source.path) not in left_out],
                            {**found.left_out, **left_out}, found.notes) if left_out else found  # fmt: skip
         experiment, notes = run.declare(found)
+    if not rules.copy and (odd := sum(not plays_in_browsers(video.source.path) for video in found.videos)):
+        notes.append(f"{odd} of the linked videos are no H.264 mp4, so browsers may not show them: copies would be")
     return Imported(out, experiment, found, measured, unscored, tuple(dict.fromkeys((*found.notes, *notes))))
 
 

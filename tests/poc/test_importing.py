@@ -326,6 +326,18 @@ def test_an_evaluator_that_is_a_reward_sees_the_whole_video_but_for_its_first_fr
     assert evaluator(Brightness()).measure(iter([frames[:1]])).note == "needs two frames"
 
 
+def test_a_run_inside_of_the_folder_is_no_candidate_and_odd_links_are_said(tmp_path):
+    for i in range(2):
+        film(tmp_path / "a cat" / f"{i}.mp4", scene_frames(PROMPTS[0], 4, i))
+    encode(tmp_path / "a cat" / "2.mkv", pictures(4), "ffv1", "bgr0")
+    asked = Asked(PIXELS.reward, None, PIXELS.evaluators, copy=False)
+    first = import_videos(tmp_path, tmp_path / "runs" / "x", asked)
+    again = import_videos(tmp_path, tmp_path / "runs" / "x", asked)
+    assert len(first.candidates.videos) == len(again.candidates.videos) == 3
+    assert not again.candidates.left_out
+    assert any("1 of the linked videos are no H.264 mp4" in note for note in again.notes)
+
+
 @pytest.mark.slow
 def test_real_clips_of_other_packages_are_imported(tmp_path):
     real = [package_file(*CLIPS[name]) for name in ("carphone distorted", "newtonscradle", "realshort")]
