@@ -14,7 +14,7 @@ import numpy as np
 from benchmarks.decision.world import CAP, FALLBACK, PLAIN, REJECTION, REVIEW, SEARCH, SETTINGS, World
 from sn_eval.decision.analysis import Material, conclude
 from sn_eval.decision.findings import Attempt, Compute, RunFacts
-from sn_eval.results.experiment import Experiment
+from sn_eval.results.experiment import Experiment, Split
 
 DRAWS = 500
 LOOKS = (0.5, 1.0)
@@ -52,11 +52,11 @@ def material(world: World, dev: np.ndarray, confirm: np.ndarray, best: int, shar
     )  # fmt: skip
 
 
-def _attempts(accepted: np.ndarray, arms: list[str], prompts: list[str], split: str) -> list[Attempt]:
+def _attempts(accepted: np.ndarray, arms: list[str], prompts: list[str], split: Split) -> list[Attempt]:
     """One attempt for each arm, prompt and repeat."""
     return [
         Attempt(
-            (f"{split}/{prompt}/{arm}/{repeat}",), prompt, arm, repeat, split=split, accepted=float(value),  # type: ignore[arg-type]
+            (f"{split}/{prompt}/{arm}/{repeat}",), prompt, arm, repeat, split=split, accepted=float(value),
             compute=Compute(nfe=float(NFE if arm == "plain" else _budget()), source="measured"),
         )
         for arm, by_prompt in zip(arms, accepted, strict=True)
