@@ -122,3 +122,22 @@ def line_of(text: str, part: str) -> int:
     lines = [number for number, line in enumerate(text.split("\n"), 1) if part in line]
     assert len(lines) == 1, (part, lines)
     return lines[0]
+
+
+ANALYTIC = """\
+name: analytic
+model: {use: gaussian, params: {size: 16}}
+rollout: {use: chunk, params: {steps: 4, chunks: 4}}
+reward: motion_floor
+evaluators: [lighting_consistency]
+methods: [plain, best_of_n, {use: scaling_noise, params: {look: 1}}]
+budget: {unit: videos, amounts: [3], within: 0.2}
+prompts:
+  - {text: one, split: dev}
+  - {text: two, split: dev}
+  - three
+seeds: [0, 1]
+primary:
+  - {outcome: lighting_consistency, minimum_effect: 0.02}
+"""
+"""Runs at once: the analytic model, measured by pixels."""

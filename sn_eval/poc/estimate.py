@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import torch
 
+import rewards
 from sn_eval import models, rollouts
 from sn_eval.decision.capacity import capacity
 from sn_eval.decision.findings import Compute, HourPrice
@@ -108,7 +109,7 @@ def estimate(
     price, price_words = _price(experiment, prices, rates)
     counted = [_arm(experiment, arm, rates, price, options) for arm in rates.arms]
     worth = [arm.money for arm in counted if arm.money is not None]
-    disk = sum(arm.disk or 0.0 for arm in counted) if rates.bytes_a_second is not None else None
+    disk = sum(arm.disk or 0.0 for arm in counted) if rates.disk else None
     free = shutil.disk_usage(_existing(options.out)).free
     return Estimate(
         experiment.name, *_prompts(experiment), len(experiment.seeds), sum(arm.cells for arm in counted),
@@ -125,14 +126,17 @@ def estimate(
 
 @dataclass(frozen=True)
 class _Rates:
-    """What a cell of each arm takes, wherever that is known from. seconds: of one worker, by arm, evaluators apart."""
+    """What a cell takes, wherever that is known from. seconds: of one worker by arm, without evaluators, which are apart.
+
+    evaluators: seconds a video. disk: bytes by arm, of none where nobody knows.
+    """
 
     arms: tuple[Arm, ...]
     seconds: Mapping[str, float]
     how_arms: Mapping[str, str]
     video_seconds: float
     evaluators: Mapping[str, float]
-    bytes_a_second: float | None
+    disk: Mapping[str, float]
     device: Literal["cpu", "gpu"]
     threads: int
     machine: str
@@ -147,14 +151,14 @@ def _trials(experiment: Experiment, options: Options, on_progress: Progress | No
     threads = max(1, torch.get_num_threads() // options.workers) if cast.model.device.type == "cpu" else None
     machine = measure(experiment, cast, found, cap=options.cap, threads=threads, on_progress=on_progress)
     rollout = rollouts.create(experiment.rollout.use, model=cast.model, **experiment.rollout.params)
-    frames = rollout.frames
+    frames = rollout.frames + machine.start_frames
     return _Rates(
         found,
         {arm.name: machine.arms[arm.name].seconds(arm.nominal, frames) for arm in found},
         {arm.name: machine.arms[arm.name].how for arm in found},
         frames / cast.model.fps,
         {label: rate * frames for label, rate in machine.evaluators.items()},
-        machine.bytes_a_second,
+        {arm.name: machine.arms[arm.name].disk(frames) for arm in found},
         "cpu" if machine.where.device.startswith("cpu") else "gpu",
         machine.where.threads,
         f"{machine.where.device} ({machine.where.device_name})",
@@ -181,7 +185,7 @@ def _published(experiment: Experiment, published: Reading, options: Options) -> 
     length = video_seconds(experiment, options.of_video)
     guidance = experiment.model.params.get("guidance", 1.0)
     stand_in: Any = models.create("gaussian", guidance=guidance)  # counts evaluations alike, and loads nothing
-    found = arms(experiment, Cast(stand_in, None, ()))  # type: ignore[arg-type]  # nothing is searched or judged
+    found = arms(experiment, Cast(stand_in, rewards.create("motion_floor"), ()))  # any: nothing is searched or judged
     rollout = rollouts.create(experiment.rollout.use, model=stand_in, **experiment.rollout.params)
     plain = published.seconds(length, rollout.steps)
     how = (
@@ -191,7 +195,7 @@ def _published(experiment: Experiment, published: Reading, options: Options) -> 
     )
     return _Rates(
         found, {arm.name: plain * arm.nominal / one_video(rollout) for arm in found},
-        {arm.name: f"published reading {published.id}" for arm in found}, length, {}, None, "gpu", 1,
+        {arm.name: f"published reading {published.id}" for arm in found}, length, {}, {}, "gpu", 1,
         f"{published.gpu}, as published", how,
     )  # fmt: skip
 
@@ -204,7 +208,7 @@ def _arm(experiment: Experiment, arm: Arm, rates: _Rates, price: HourPrice | Non
     own = rates.seconds[arm.name]
     wall = cells * (own + sum(rates.evaluators.values()))
     spent = Compute(rates.device, wall * rates.threads, wall, source="estimated")
-    disk = None if rates.bytes_a_second is None else cells * rates.video_seconds * rates.bytes_a_second
+    disk = cells * rates.disk[arm.name] if arm.name in rates.disk else None
     return ArmEstimate(
         arm.name, cells, arm.nominal, cells * arm.nominal,
         None if arm.budget_nfe is None else arm.nominal / arm.budget_nfe,

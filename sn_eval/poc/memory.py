@@ -74,7 +74,7 @@ def parameters(file: Path) -> int | None:
             header = json.loads(opened.read(length))
         shapes = [entry["shape"] for name, entry in header.items() if name != "__metadata__"]
         return sum(math.prod(shape) for shape in shapes)
-    except (OSError, ValueError, struct.error, KeyError, TypeError):
+    except (OSError, ValueError, struct.error, AttributeError, KeyError, TypeError):
         return None
 
 

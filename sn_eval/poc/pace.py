@@ -29,6 +29,7 @@ from sn_eval.video import read_image
 
 CAP = 60.0  # seconds for all trials together
 DENOISING = ("generate", "preview")
+LASTING = ("video.mp4", "trace.jsonl")  # files that grow with the video
 PLAIN = Method(use="plain")
 
 
@@ -36,11 +37,14 @@ PLAIN = Method(use="plain")
 class Pace:
     """Rates of one arm, for one worker. an_evaluation: seconds; a_frame: seconds of everything else per frame shown.
 
+    bytes_a_frame: on disk, of the video and its trace; bytes_a_cell: of pictures and record, whatever the length.
     how: what was measured, in words. measured: False where the pace is another arm's.
     """
 
     an_evaluation: float
     a_frame: float
+    bytes_a_frame: float
+    bytes_a_cell: float
     how: str
     measured: bool = True
 
@@ -48,17 +52,21 @@ class Pace:
         """Of one cell, evaluators left out."""
         return nfe * self.an_evaluation + frames * self.a_frame
 
+    def disk(self, frames: int) -> float:
+        """Bytes of one cell."""
+        return frames * self.bytes_a_frame + self.bytes_a_cell
+
 
 @dataclass(frozen=True)
 class Machine:
-    """What the trials found. arms: by name. evaluators: seconds a frame, by label. bytes_a_second: of video, on disk.
+    """What the trials found. arms: by name. evaluators: seconds a frame, by label. start_frames: what videos begin with.
 
-    problems: what went wrong in a trial, and would in the run.
+    took: seconds of all trials. problems: what went wrong in one, and would in the run.
     """
 
     arms: Mapping[str, Pace]
     evaluators: Mapping[str, float]
-    bytes_a_second: float
+    start_frames: int
     where: Environment
     took: float
     problems: tuple[str, ...] = ()
@@ -103,7 +111,7 @@ def measure(
             paces[arm.name] = trials.pace(arm, len(arms) - number, warm)
         told(len(arms), len(arms))
         where, took = environment(cast.model.device), time.monotonic() - began
-        return Machine(paces, trials.evaluators, trials.bytes_a_second, where, took, tuple(trials.problems))
+        return Machine(paces, trials.evaluators, trials.start_frames, where, took, tuple(trials.problems))
 
 
 @dataclass
@@ -115,8 +123,8 @@ class _Trials:
     folder: Path
     until: float
     evaluators: dict[str, float] = field(default_factory=dict)
-    bytes_a_second: float = 0.0
     problems: list[str] = field(default_factory=list)
+    start_frames: int = 0
     count: int = 0
 
     def warm_up(self) -> Pace:
@@ -168,22 +176,25 @@ class _Trials:
         except UserError as error:  # a budget or a look that a shorter video has no room for; or no usable video
             self.problems.append(f"{arm.name}, {size}: {error}")
             return None
-        self._note(made, folder, clocks)
+        self._note(made, clocks)
+        records.save(made.record, folder)
+        sizes = {file.name: file.stat().st_size for file in folder.iterdir()}
+        lasting = sum(size for name, size in sizes.items() if name in LASTING)
         cost, frames = made.record.cost, made.record.frames
         denoising = sum(cost.seconds.by_phase.get(phase, 0.0) for phase in DENOISING)
         rest = cost.seconds.total - denoising
-        return Pace(denoising / (cost.nfe.value or 1), rest / frames, f"measured on {size}")
+        return Pace(
+            denoising / (cost.nfe.value or 1), rest / frames, lasting / frames, sum(sizes.values()) - lasting,
+            f"measured on {size}",
+        )  # fmt: skip
 
-    def _note(self, made: Outcome, folder: Path, clocks: Sequence["_Clocked"]) -> None:
-        """Evaluators' seconds and the size on disk; later trials are longer or as long, so they replace earlier."""
-        frames = made.record.frames
+    def _note(self, made: Outcome, clocks: Sequence["_Clocked"]) -> None:
+        """Evaluators' seconds; later trials are longer or as long, so they replace earlier ones."""
+        self.start_frames = int(made.record.parameters["start_frames"])  # type: ignore[arg-type]  # written by run_cell
         for named, clock in zip(self.experiment.evaluators, clocks, strict=True):
-            self.evaluators[named.label] = clock.seconds / frames
+            self.evaluators[named.label] = clock.seconds / made.record.frames
         failed = {f"evaluator {key}: {error}" for key, error in made.unscored.items()}
         self.problems += sorted(failed - set(self.problems))
-        records.save(made.record, folder)
-        size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
-        self.bytes_a_second = size / made.record.seconds_of_video
 
     def _component(self, size: _Size) -> Component:
         rollout = self.experiment.rollout
