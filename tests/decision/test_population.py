@@ -65,6 +65,14 @@ def test_equal_prompts_may_be_counted_or_listed():
     assert counted.std() == pytest.approx(listed.std(), rel=0.05)
 
 
+def test_quarter_prompts_have_as_many_attempts_as_the_arm_has():
+    few, many = smooth(np.array([1.0, 0.0, 1.0]), np.ones(3)), smooth(np.array([3.0, 6.0, 8.0]), np.full(3, 8.0))
+    for pair in drawn_populations(few, many, 10, seed=0):
+        for arm in pair:
+            total = arm.alpha + arm.beta
+            assert np.allclose(total, total[:, :1])
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("alpha", "beta", "most"), [(2.4, 1.6, 0.99), (9.0, 1.0, 1.0)])
 def test_intervals_of_the_saving_cover_the_truth(alpha, beta, most):

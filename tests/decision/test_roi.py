@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from money import arm, business, dollars, prices, rate, told
+from scipy import stats
 
 from sn_eval.decision.acceptance import smooth
 from sn_eval.decision.economics import cumulative, unit_cost, volume
@@ -61,6 +62,19 @@ def test_bands_are_in_order_and_hold_the_middle():
     assert found.cumulative[-1] == found.npv
     early, middle, late = (np.inf if month is None else month for month in found.payback)
     assert early <= middle <= late
+
+
+def test_an_uncertain_input_widens_the_bands_as_its_triangle_says():
+    """The one-off cost alone: its percentiles are those of the triangle, since the saving is a constant of nothing."""
+    same = arm(HARD)
+    known, unsure = (
+        roi(business(one_off=cost, monthly=told(0.0), videos_per_month=told(0.0)), same, same, prices=prices(),
+            price=hour_price(prices(), load_prices()), draws=20_000)
+        for cost in (told(1e6), told(1e6, 1e6, 2e6))
+    )  # fmt: skip
+    assert known.npv.p10 == known.npv.p90 == -1e6
+    wanted = [-stats.triang(0, 1e6, 1e6).ppf(share) for share in (0.9, 0.5, 0.1)]
+    assert dataclasses.astuple(unsure.npv) == pytest.approx(wanted, rel=0.01)
 
 
 def test_the_same_seed_repeats_and_more_draws_hardly_move_the_bands():
