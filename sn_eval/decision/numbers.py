@@ -83,6 +83,13 @@ def _of_arm(arm: ArmFindings) -> Iterator[tuple[str, float | None]]:
     for name in ("money_an_attempt", "money_a_minute"):
         yield f"cost/{name}", getattr(cost, name)
     yield "cost/money_an_accepted_minute", cost.money_an_accepted_minute.value
+    yield "cost/seconds_an_accepted_minute", seconds_an_accepted_minute(arm)
+
+
+def seconds_an_accepted_minute(arm: ArmFindings) -> float | None:
+    """Device-seconds for a minute of accepted video: all attempts are computed, few or many are shown."""
+    acceptance, second = arm.acceptance.value, arm.cost.a_second
+    return 60 * second / acceptance if second is not None and acceptance else None
 
 
 def _comparisons(findings: Findings, sets: _Sets) -> Iterator[tuple[str, Numbered]]:

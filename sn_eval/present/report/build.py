@@ -24,7 +24,7 @@ def build(findings: Findings, lang: Lang) -> Report:
     """The report of these findings; what is missing in them is said in words."""
     t = Teller(findings, lang)
     return Report(
-        title=t("report.title", run=findings.run.name),
+        title=t("page.title", run=findings.run.name),
         subtitle=findings.run.about,
         lang=lang,
         decision=findings.verdict.decision,

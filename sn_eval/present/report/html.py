@@ -102,7 +102,8 @@ class _Page:
         count = len(grid.rows)
         if not grid.long or count <= ROWS:
             return ""
-        return say(self.report.lang, "report.shown_rows", all=f"{count:,}", shown=ROWS, file=f"tables.{self.report.lang}/{grid.key}.csv")
+        file = f"tables.{self.report.lang}/{grid.key}.csv"
+        return say(self.report.lang, "page.shown_rows", all=f"{count:,}", shown=ROWS, file=file)
 
 
 SIGNS = {"good": "✓", "bad": "✗", "open": "?"}

@@ -100,8 +100,8 @@ class _Page:
         rows = block.rows[:ROWS] if block.long else block.rows
         yield from (_row([self.cell(row, place, block) for place in range(len(block.columns))]) for row in rows)
         if len(rows) < len(block.rows):
-            left = {"all": f"{len(block.rows):,}", "shown": len(rows), "file": f"tables.{self.report.lang}/{block.key}.csv"}
-            yield from ("", self.say("report.shown_rows", **left))
+            file = f"tables.{self.report.lang}/{block.key}.csv"
+            yield from ("", self.say("page.shown_rows", all=f"{len(block.rows):,}", shown=len(rows), file=file))
         if block.note:
             yield from ("", _plain(block.note))
 

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from sn_eval.decision.findings import ArmFindings, Attempt, Compared, Findings, Reason, known
+from sn_eval.decision.numbers import seconds_an_accepted_minute
 from sn_eval.decision.ranks import Estimate
 from sn_eval.present import words
 from sn_eval.present.money import money, plain
@@ -90,15 +91,10 @@ class Teller:
         """Device time."""
         return words.UNKNOWN if value is None else self("unit.seconds", value=plain(value))
 
-    def seconds_an_accepted_minute(self, arm: ArmFindings) -> float | None:
-        """Device-seconds for a minute of accepted video: rejected attempts are paid, too."""
-        acceptance, second = arm.acceptance.value, arm.cost.a_second
-        return 60 * second / acceptance if second is not None and acceptance else None
-
     def accepted_cost(self, arm: ArmFindings) -> str:
         """What a minute of accepted video takes, in money or in device time."""
         money = arm.cost.money_an_accepted_minute.value
-        return self.money(money) if money is not None else self.seconds(self.seconds_an_accepted_minute(arm))
+        return self.money(money) if money is not None else self.seconds(seconds_an_accepted_minute(arm))
 
     @cached_property
     def price_now(self) -> str:

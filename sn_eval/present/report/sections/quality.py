@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 
 from sn_eval.decision.findings import ArmFindings, Compared, ScalingFit
+from sn_eval.decision.numbers import seconds_an_accepted_minute
 from sn_eval.present.report.model import (
     Axis,
     Block,
@@ -46,7 +47,7 @@ def _costs(t: Teller) -> tuple[Axis, list[tuple[ArmFindings, float | None]]]:
     arms = t.findings.arms
     measures = (
         (t("axis.money", currency=t.currency), "money", [arm.cost.money_an_accepted_minute.value for arm in arms]),
-        (t("axis.seconds"), "number", [t.seconds_an_accepted_minute(arm) for arm in arms]),
+        (t("axis.seconds"), "number", [seconds_an_accepted_minute(arm) for arm in arms]),
         (t("axis.nfe"), "number", [arm.cost.nfe for arm in arms]),
     )
     form: Format
@@ -125,10 +126,21 @@ def _arm_row(t: Teller, arm: ArmFindings) -> Row:
     key = "acceptance_corrected" if arm.corrected is not None else "acceptance"
     cells = (
         arm.name, role, arm.prompts, arm.attempts, arm.failed, acceptance.value, acceptance.low, acceptance.high,
-        t.seconds_an_accepted_minute(arm), arm.cost.money_an_accepted_minute.value,
+        seconds_an_accepted_minute(arm), arm.cost.money_an_accepted_minute.value,
     )  # fmt: skip
     money = t.key(f"cost/money_an_accepted_minute/{arm.name}")
-    keys = ("", "", "", "", "", t.key(f"{key}/{arm.name}"), "", "", t.key(f"cost/a_second/{arm.name}"), money)
+    keys = (
+        "",
+        "",
+        "",
+        "",
+        "",
+        t.key(f"{key}/{arm.name}"),
+        "",
+        "",
+        t.key(f"cost/seconds_an_accepted_minute/{arm.name}"),
+        money,
+    )
     return Row(cells, keys, "chosen" if arm.chosen else "baseline" if arm.baseline else "plain")
 
 

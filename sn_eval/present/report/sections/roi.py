@@ -26,7 +26,7 @@ from sn_eval.present.report.teller import Teller
 
 PATHS = ("attempts", "fallback_share", "compute_an_attempt", "unit_cost")
 SWINGS = 8  # bars of the tornado, the largest
-PRICES = {AT_ANY_PRICE: "at_any_price", AT_NO_PRICE: "at_no_price", ONLY_ABOVE: "only_above"}
+PRICES = {AT_ANY_PRICE: "roi.at_any_price", AT_NO_PRICE: "roi.at_no_price", ONLY_ABOVE: "roi.only_above"}
 
 
 def roi(t: Teller) -> Section:
@@ -160,7 +160,7 @@ def _break_even(t: Teller, found: Roi) -> Iterator[Paragraph]:
             "roi.highest_price", "roi/highest_price", price=t.money(found.highest_price), now=t.price_now, mark=t.mark
         )
     else:
-        yield t.paragraph(f"roi.{PRICES.get(found.highest_price_words, 'no_highest_price')}")
+        yield t.paragraph(PRICES.get(found.highest_price_words, "roi.no_highest_price"))
     if found.after_tax_npv is not None:
         yield t.paragraph(
             "roi.after_tax", "roi/after_tax_npv", npv=t.money(found.after_tax_npv, signed=True), mark=t.mark

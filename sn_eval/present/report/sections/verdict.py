@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from sn_eval.decision.findings import Reason
+from sn_eval.decision.numbers import seconds_an_accepted_minute
 from sn_eval.present.report.model import Block, Check, Checklist, Fact, Facts, Paragraph, Section, Tone
 from sn_eval.present.report.teller import Teller
 from sn_eval.results.experiment import ACCEPTANCE
@@ -97,11 +98,17 @@ def _cost(t: Teller) -> Fact:
         key = t.key(f"cost/money_an_accepted_minute/{chosen.name}")
         interval, note = t.interval(cost.low, cost.high, t.money), t("fact.against", value=t.money(before))
         return Fact(label, t.money(cost.value), interval, key, "plain", note, cost.value, t.money_mark)
-    seconds = t.seconds_an_accepted_minute(chosen)
+    seconds = seconds_an_accepted_minute(chosen)
     if seconds is not None:
-        before = t.seconds_an_accepted_minute(baseline) if baseline is not None else None
+        before = seconds_an_accepted_minute(baseline) if baseline is not None else None
         note = t("fact.against", value=t.seconds(before)) + " " + t("fact.no_price")
-        return Fact(label, t.seconds(seconds), key=t.key(f"cost/a_second/{chosen.name}"), note=note, number=seconds)
+        return Fact(
+            label,
+            t.seconds(seconds),
+            key=t.key(f"cost/seconds_an_accepted_minute/{chosen.name}"),
+            note=note,
+            number=seconds,
+        )
     return Fact(label, t("word.unknown"), note=t("fact.cost_unknown"))
 
 
