@@ -1,7 +1,7 @@
 """How much room a text takes, from above: a slide is drawn by somebody else's program with somebody else's fonts.
 
 Widths are in em, the size of the letters. East Asian letters are one em wide by design; Latin ones are rounded up to
-the widest of the usual sans serif fonts, so a text that fits here fits there.
+the widest of some usual sans serif fonts, so a text that fits here fits there.
 """
 
 import math
@@ -11,14 +11,14 @@ from collections.abc import Sequence
 LEADING = 1.3
 """Distance of two lines in letter sizes; the documents set it exactly, since Japanese fonts ask for up to 1.7."""
 
-_NARROW = frozenset("ijlftrI.,:;'|!()[]-/ \u00a0·")
+_NARROW = frozenset("ijlftrI.,:;'|!()[]- \u00a0·")
 
 
 def em(text: str) -> float:
     """Width of a text on one line, in em.
 
     >>> em("品質"), round(em("quality"), 2)
-    (2.0, 3.36)
+    (2.0, 3.76)
     """
     return sum(map(_letter, text))
 
@@ -55,7 +55,7 @@ def largest(text: str, width: float, room: float, sizes: Sequence[float]) -> flo
 def clipped(text: str, width: float, size: float, most: int) -> str:
     """The text, or as much of its beginning as `most` lines hold, and an ellipsis.
 
-    >>> clipped("one two three four", width=50, size=10, most=1), clipped("one", 50, 10, 1)
+    >>> clipped("one two three four", width=55, size=10, most=1), clipped("one", 50, 10, 1)
     ('one two…', 'one')
     """
     if lines(text, width, size) <= most:
@@ -110,10 +110,13 @@ def _wide(letter: str) -> bool:
 
 
 def _letter(letter: str) -> float:
-    if _wide(letter):
+    """Width of a letter: the widest that it has in Arial, Arial Bold and IPAexGothic, by kinds of letters."""
+    if _wide(letter) or letter in "☐☑☒":
         return 1.0
     if letter in _NARROW:
-        return 0.36
-    if letter.isupper() or letter in "mw%@&—–→":
-        return 0.86 if letter in "MWmw%@" else 0.74
-    return 0.57
+        return 0.4
+    if letter in "MWmw%@":
+        return 0.95
+    if letter.isupper() or letter in "&£–→":
+        return 0.81
+    return 0.69 if letter in "+<=>−" else 0.64

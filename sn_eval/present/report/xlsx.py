@@ -48,7 +48,6 @@ def _verdict(book: Book, report: Report, t: Teller) -> None:
                 sheet.text(row, 2, fact.interval)
                 row += 1
         for paragraph in section.of(Paragraph):
-            sheet.drawn.merge_range(row, 0, row, 6, "")
             sheet.text(row, 0, paragraph.text, "note")
             row += 1
     for line in (*report.watermark, *report.footer):

@@ -151,7 +151,7 @@ class _Side:
         return self.sheet.formula(row, self.left + part, formula, value, form)
 
     def _ref(self, row: int, part: int) -> str:
-        return self.sheet.column(row, row, self.left + part).partition(":")[0]
+        return self.sheet.ref(row, self.left + part)
 
     def _range(self, part: int, count: int) -> str:
         return self.sheet.column(self.first, self.first + count - 1, self.left + part)

@@ -143,6 +143,10 @@ class Sheet:
         ends = (xl_rowcol_to_cell(row, column, row_abs=True, col_abs=True) for row in (first, last))
         return f"{self._quoted}!{':'.join(ends)}"
 
+    def ref(self, row: int, column: int) -> str:
+        """A cell, absolute, with the sheet's name."""
+        return f"{self._quoted}!{xl_rowcol_to_cell(row, column, row_abs=True, col_abs=True)}"
+
     def done(self, freeze: int = HEADER + 1, least: float = 9.0, most: float = 60.0) -> None:
         """Set the columns' widths, and freeze the rows above."""
         for column, width in self.widths.items():
@@ -153,7 +157,7 @@ class Sheet:
         self.widths[column] = max(self.widths.get(column, 0.0), width)
 
     def _cell(self, row: int, column: int, value: float) -> Cell:
-        return Cell(f"{self._quoted}!{xl_rowcol_to_cell(row, column, row_abs=True, col_abs=True)}", value)
+        return Cell(self.ref(row, column), value)
 
     @property
     def _quoted(self) -> str:

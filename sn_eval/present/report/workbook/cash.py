@@ -75,7 +75,7 @@ class _Months:
         self.sheet.formula(HEADER + 2, self.left + 2, f"-{c['one_off'].ref}", float(so_far[0, 0]), money)
         for month, share in enumerate(self.share, start=1):
             row = HEADER + 2 + month
-            month_ref, share_ref = (self._at(row, column) for column in (0, 1))
+            month_ref, share_ref = (self.sheet.ref(row, column) for column in (0, 1))
             value = float(share) * c["saving"].value - c["monthly"].value
             flow = self.sheet.formula(
                 row, self.left, f"{share_ref}*{c['saving'].ref}-{c['monthly'].ref}", value, money
@@ -85,15 +85,15 @@ class _Months:
                 value / (1 + c["discount"].value) ** (month / 12), money,
             )  # fmt: skip
             self.sheet.formula(
-                row, self.left + 2, f"{self._at(row - 1, self.left + 2)}+{worth.ref}", float(so_far[0, month]), money
+                row, self.left + 2, f"{self.sheet.ref(row - 1, self.left + 2)}+{worth.ref}", float(so_far[0, month]), money
             )
         stays = True
         for month in range(len(self.share), -1, -1):
             row = HEADER + 2 + month
             stays = stays and bool(so_far[0, month] >= 0)
-            after = f",{self._at(row + 1, self.left + 3)}=1" if row < last else ""
+            after = f",{self.sheet.ref(row + 1, self.left + 3)}=1" if row < last else ""
             self.sheet.formula(
-                row, self.left + 3, f"IF(AND({self._at(row, self.left + 2)}>=0{after}),1,0)", float(stays), "0"
+                row, self.left + 3, f"IF(AND({self.sheet.ref(row, self.left + 2)}>=0{after}),1,0)", float(stays), "0"
             )
         return self._ends(last, so_far)
 
@@ -101,7 +101,7 @@ class _Months:
         """Below the months."""
         money, months = self.w.money, float(payback(so_far)[0])
         worth = self.sheet.formula(
-            last + 2, self.left + 2, self._at(last, self.left + 2), float(so_far[0, -1]), money, "result"
+            last + 2, self.left + 2, self.sheet.ref(last, self.left + 2), float(so_far[0, -1]), money, "result"
         )
         total = f"SUM({self.sheet.column(HEADER + 2, last, self.left + 3)})"
         formula = f"IF({total}=0,-1,{len(self.share) + 1}-{total})"
@@ -112,5 +112,3 @@ class _Months:
             self.sheet.text(row, 0, self.w.t(f"office.row.{key}"), "label")
         return worth, back
 
-    def _at(self, row: int, column: int) -> str:
-        return self.sheet.column(row, row, column).partition(":")[0]
