@@ -47,7 +47,7 @@ def money(value: float | None, currency: str, lang: Lang, *, signed: bool = Fals
         return "–"
     if not currency:
         raise ResultsError("an amount of money without a currency: give prices.currency, e.g. JPY")
-    amount = rounded(abs(value))
+    amount = abs(value)
     sign = "−" if value < 0 and amount else "+" if signed and amount else ""
     return sign + (_japanese(amount, currency) if lang == "ja" else symbol(currency) + plain(amount))
 
@@ -55,9 +55,9 @@ def money(value: float | None, currency: str, lang: Lang, *, signed: bool = Fals
 def _japanese(amount: float, currency: str) -> str:
     """万 and 億 are what large amounts are counted in, whatever the currency."""
     name = {"JPY": "円", "USD": "米ドル", "EUR": "ユーロ", "GBP": "ポンド"}.get(currency, f" {currency}")
-    if amount >= 1e8:
+    if rounded(amount) >= 1e8:
         return f"{plain(amount / 1e8)}億{name.strip()}"
-    if amount >= 1e4:
+    if rounded(amount) >= 1e4:
         return f"{plain(amount / 1e4)}万{name.strip()}"
     return f"{plain(amount)}{name}"
 
@@ -65,12 +65,13 @@ def _japanese(amount: float, currency: str) -> str:
 def plain(amount: float) -> str:
     """Digits with separators, to three significant ones, never in powers of ten.
 
-    >>> plain(1234567.0), plain(12.0), plain(0.00012345)
-    ('1,230,000', '12', '0.000123')
+    >>> plain(1234567.0), plain(12.0), plain(11.99), plain(0.00012345)
+    ('1,230,000', '12', '12.0', '0.000123')
     """
-    amount = rounded(amount)
-    if amount == 0:
+    near = rounded(amount)
+    if near == 0:
         return "0"
-    decimals = max(0, DIGITS - 1 - math.floor(math.log10(abs(amount))))
-    text = f"{amount:,.{decimals}f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
+    decimals = max(0, DIGITS - 1 - math.floor(math.log10(abs(near))))
+    text = f"{near:,.{decimals}f}"
+    exact = math.isclose(near, amount, rel_tol=1e-9)  # 12 stays 12, and 11.99 is 12.0
+    return text.rstrip("0").rstrip(".") if exact and "." in text else text

@@ -16,8 +16,8 @@ UNITS = {"億": 1e8, "万": 1e4}
 @pytest.mark.parametrize(
     ("value", "currency", "lang", "text"),
     [
-        (99_950_000, "JPY", "ja", "1億円"),  # rounds up into the next unit
-        (9_999, "JPY", "ja", "1万円"),
+        (99_950_000, "JPY", "ja", "1.00億円"),  # rounds up into the next unit
+        (9_999, "JPY", "ja", "1.00万円"),
         (-2_345_678, "JPY", "ja", "−235万円"),
         (-2_345_678, "JPY", "en", "−¥2,350,000"),
         (0.0, "JPY", "ja", "0円"),

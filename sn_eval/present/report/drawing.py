@@ -189,7 +189,7 @@ def _tornado(figure: Figure, lang: Lang) -> Spec:
             layers.append(_layer(side, {**text, "color": DARK}, at))
     layers += _references(figure.references, value, row)[:1]
     reach = [v for p in points for v in (p.y, p.low, p.high) if v is not None]
-    spare = 0.16 * ((max(reach) - min(reach)) or 1.0)
+    spare = 0.24 * ((max(reach) - min(reach)) or 1.0)
     for layer in layers:
         layer["encoding"]["x"]["scale"] = {"domain": [min(reach) - spare, max(reach) + spare], "nice": False}
     return {"layer": layers, "width": WIDTH - 60, "height": ROW * len(names)}

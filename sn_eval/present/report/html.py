@@ -5,6 +5,7 @@ Every text is escaped, and the page forbids scripts by its own policy. Videos be
 
 import base64
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from sn_eval.present import charts
 from sn_eval.present.report import media
@@ -35,6 +36,7 @@ def write_html(report: Report, path: Path, *, embedded: int = EMBEDDED) -> Path:
     )  # fmt: skip
     page = _Page(report, path, embedded)
     jinja.globals.update(page.helpers())
+    jinja.filters["tied"] = _tied
     macros: Any = jinja.get_template("blocks.html.jinja").module
 
     def render(block: Block) -> Markup:
@@ -92,10 +94,10 @@ class _Page:
     def box(self, done: bool | None, named: bool) -> str:
         """How a rule came out, or a box to tick."""
         lang: Lang = self.report.lang
-        if named or done is not None:
-            key = {True: "word.holds", False: "word.fails", None: "word.undecided_rule"}[done]
-            return f"{SIGNS[_tone(done)]} {say(lang, key)}"
-        return "☐"
+        if not named and done is None:
+            return "☐"
+        key = (RULES if named else CHECKS)[done]
+        return f"{SIGNS[_tone(done)]} {say(lang, key)}"
 
     def left_out(self, grid: Grid) -> str:
         """How many rows are not shown, and where they are."""
@@ -106,11 +108,27 @@ class _Page:
         return say(self.report.lang, "page.shown_rows", all=f"{count:,}", shown=ROWS, file=file)
 
 
+RULES: dict[bool | None, str] = {True: "word.holds", False: "word.fails", None: "word.undecided_rule"}
+CHECKS: dict[bool | None, str] = {True: "word.done", False: "word.not_yet"}
 SIGNS = {"good": "✓", "bad": "✗", "open": "?"}
 
 
 def _tone(done: bool | None) -> str:
     return {True: "good", False: "bad", None: "open"}[done]
+
+
+def _tied(text: str) -> Markup:
+    """No line ends between a sign and its amount.
+
+    >>> _tied("from +¥1 to <b>")
+    Markup('from <span class="tied">+¥1</span> to &lt;b&gt;')
+    """
+    parts = re.split(r"([+−]?[¥€£$](?:[\d,.]*\d)|[+−]US\$(?:[\d,.]*\d))", text)
+    tied = [
+        Markup('<span class="tied">{}</span>').format(part) if place % 2 else escape(part)
+        for place, part in enumerate(parts)
+    ]
+    return Markup("").join(tied)
 
 
 def _rows(grid: Grid) -> tuple[Row, ...]:

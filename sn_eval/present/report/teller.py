@@ -136,7 +136,7 @@ class Teller:
 
     def joined(self, sentences: Sequence[str]) -> str:
         """Sentences one after the other."""
-        return ("" if self.lang == "ja" else " ").join(sentences)
+        return ("" if self.lang == "ja" and not self.mark else " ").join(sentences)
 
     @cached_property
     def currency(self) -> str:
@@ -220,7 +220,9 @@ class Teller:
     def reason(self, reason: Reason) -> str:
         """A rule and how it came out, in a sentence."""
         told = {name: self._told(reason, name, value) for name, value in reason.values.items()}
-        return self(f"reason.{reason.code}.{OUTCOMES[reason.holds]}", **told)
+        text = self(f"reason.{reason.code}.{OUTCOMES[reason.holds]}", **told)
+        money = reason.code == "profit" or reason.values.get("threshold_kind") == "break_even"
+        return self.marked(text, self.mark if money else "")
 
     def _told(self, reason: Reason, name: str, value: float | str | None) -> str | None:
         """A value of a reason as text. A critical criterion is a share of attempts, whatever it looks at."""

@@ -128,19 +128,8 @@ def _arm_row(t: Teller, arm: ArmFindings) -> Row:
         arm.name, role, arm.prompts, arm.attempts, arm.failed, acceptance.value, acceptance.low, acceptance.high,
         seconds_an_accepted_minute(arm), arm.cost.money_an_accepted_minute.value,
     )  # fmt: skip
-    money = t.key(f"cost/money_an_accepted_minute/{arm.name}")
-    keys = (
-        "",
-        "",
-        "",
-        "",
-        "",
-        t.key(f"{key}/{arm.name}"),
-        "",
-        "",
-        t.key(f"cost/seconds_an_accepted_minute/{arm.name}"),
-        money,
-    )
+    costs = [t.key(f"cost/{what}_an_accepted_minute/{arm.name}") for what in ("seconds", "money")]
+    keys = ("", "", "", "", "", t.key(f"{key}/{arm.name}"), "", "", *costs)
     return Row(cells, keys, "chosen" if arm.chosen else "baseline" if arm.baseline else "plain")
 
 
@@ -192,9 +181,9 @@ def differences(t: Teller, found: Sequence[Compared], key: str) -> Grid:
         Column(t("column.difference"), form, digits=digits),  # type: ignore[arg-type]
         Column(t("column.low"), form, digits=digits),  # type: ignore[arg-type]
         Column(t("column.high"), form, digits=digits),  # type: ignore[arg-type]
+        Column(t("column.result")),
         Column(t("column.p"), "p"),
         Column(t("column.prompts"), "integer"),
-        Column(t("column.result")),
         Column(t("column.remark"), wide=True),
     )
     rows = tuple(_difference(t, each) for each in found)
@@ -207,8 +196,8 @@ def _difference(t: Teller, each: Compared) -> Row:
     against = "" if each.against == t.findings.baseline else f"-{each.against}"
     remarks = [t("word.primary")] * each.primary + [t("word.searched")] * each.searched
     cells = (
-        t.outcome(each.outcome), each.arm, each.against, d.mean, d.low, d.high, each.p, d.n_prompts,
-        t(f"word.{result(each)}"), " · ".join([*remarks, *[each.words] * bool(each.words)]),
+        t.outcome(each.outcome), each.arm, each.against, d.mean, d.low, d.high, t(f"word.{result(each)}"), each.p,
+        d.n_prompts, " · ".join([*remarks, *[each.words] * bool(each.words)]),
     )  # fmt: skip
     keys = ("", "", "", t.key(f"difference/{each.outcome}/{each.arm}{against}"), *[""] * 6)
     return Row(cells, keys, "searched" if each.searched else "chosen" if each.primary else "plain")
