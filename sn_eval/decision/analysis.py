@@ -18,6 +18,7 @@ from sn_eval.decision.facts import Cells, facts_of
 from sn_eval.decision.findings import (
     ArmCost,
     Attempt,
+    Choice,
     Compared,
     Findings,
     HourPrice,
@@ -122,10 +123,17 @@ def conclude(
         price=price, price_words=price_words, roi=business.roi, roi_words=business.words, capacity=business.capacity,
         verdict=Verdict("provisional", ()), losing=parts.losing(confirm, baseline, asked, compared),
         attempts=material.attempts, cells=cell_sets(material.attempts), numbers={}, watermark=experiment.examples,
-        notes=material.notes,
+        notes=(*material.notes, *_doubts(confirm, baseline, chosen)),
     )  # fmt: skip
     decided = _decided(findings, material, asked, confirm, look)
     return replace(decided, numbers=numbered(decided))
+
+
+def _doubts(arms: Mapping[str, Arm], baseline: str, chosen: Choice | None) -> list[str]:
+    """What the attempts of the two arms that the ROI rests on could not tell."""
+    names = (baseline, chosen.arm) if chosen else (baseline,)
+    found = [(name, arms[name].smoothed()[1]) for name in names if name in arms]
+    return [f"{name}: {smoothed.words}" for name, smoothed in found if smoothed is not None and smoothed.words]
 
 
 def look_at(material: Material) -> tuple[tuple[str, ...], float | None]:

@@ -49,9 +49,10 @@ def business_case(
         found = roi(
             experiment.business, first, second, prices=experiment.prices, price=price if metered else None, draws=draws
         )
+        devices = _capacity(experiment.business, experiment.prices, pair, found)
     except ResultsError as error:
         return BusinessCase(words=str(error))
-    return BusinessCase(found, "", _capacity(experiment.business, experiment.prices, pair, found))
+    return BusinessCase(found, "", devices)
 
 
 def _compute(business: Business, pair: tuple[Arm, Arm], price: HourPrice | None) -> tuple[float, float]:
