@@ -13,6 +13,7 @@ from sn_eval.decision.acceptance import Smoothed, smooth
 from sn_eval.decision.findings import ArmCost, Attempt, HourPrice, known
 from sn_eval.decision.prices import money
 from sn_eval.decision.ranks import Estimate
+from sn_eval.decision.spreadless import reach
 from sn_eval.decision.statistics import Pair, interval
 from sn_eval.results.evaluation import mean_of_known
 from sn_eval.results.experiment import ACCEPTANCE
@@ -45,8 +46,8 @@ class Arm:
         if not means:
             return Estimate(why="nothing was scored")
         low, high, how = interval(np.array(means), confidence=confidence)
-        if outcome == ACCEPTANCE and low is not None and high is not None:
-            low, high = max(0.0, low), min(1.0, high)
+        if outcome == ACCEPTANCE:
+            low, high = _share_bounds(low, high, means, confidence)
         return Estimate(float(np.mean(means)), low, high, why=how)
 
     def counts(self) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
@@ -113,6 +114,15 @@ class Arm:
             return Estimate(why="not one attempt was accepted")
         dear = minute / share.low if share.low else None
         return Estimate(minute / share.value, minute / share.high if share.high else None, dear)
+
+
+def _share_bounds(
+    low: float | None, high: float | None, means: Sequence[float], confidence: float
+) -> tuple[float | None, float | None]:
+    """An interval of a share lies within 0 and 1; one of prompts that were all alike is as wide as they allow."""
+    if min(means) == max(means):
+        return reach(means[0], len(means), 0.0, 1.0, confidence)
+    return None if low is None else max(0.0, low), None if high is None else min(1.0, high)
 
 
 def value_of(attempt: Attempt, outcome: str) -> float | None:

@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 
 from sn_eval.decision.arms import Arm
 from sn_eval.decision.findings import Choice, Compared
-from sn_eval.decision.statistics import benjamini_hochberg, holm, paired_difference
+from sn_eval.decision.spreadless import reach
+from sn_eval.decision.statistics import PairedDifference, benjamini_hochberg, holm, paired_difference
 from sn_eval.results.evaluation import mean_of_known
 from sn_eval.results.experiment import ACCEPTANCE, Experiment, Primary
 from sn_eval.results.plan import Judge
@@ -86,8 +87,19 @@ def _compare(arm: Arm, other: Arm, outcome: str, judges: Sequence[Judge], confid
     difference = paired_difference(
         arm.values(outcome), other.values(outcome), higher_is_better=higher, confidence=confidence
     )
+    if outcome == ACCEPTANCE:
+        difference = _with_reach(difference, confidence)
     searched = any(judge.searched for judge in judges if judge.label == outcome)
     return Compared(outcome, arm.name, other.name, difference, difference.p, higher, searched=searched)
+
+
+def _with_reach(difference: PairedDifference, confidence: float) -> PairedDifference:
+    """A difference of shares that was the same on every prompt is not certain for that."""
+    if difference.mean is None or difference.low != difference.high or difference.n_prompts < 2:
+        return difference
+    low, high = reach(difference.mean, difference.n_prompts, -1.0, 1.0, confidence)
+    how = f"all {difference.n_prompts} prompts differ by the same amount: what others may do, by the rule of three"
+    return replace(difference, low=low, high=high, method=how)
 
 
 def _asked(
@@ -109,6 +121,7 @@ def _asked(
         again = paired_difference(
             arms[each.arm].values(each.outcome), arms[each.against].values(each.outcome), confidence=look
         )
+        again = _with_reach(again, look) if each.outcome == ACCEPTANCE else again
         bounds = (again.low, again.high)
     return replace(
         each,

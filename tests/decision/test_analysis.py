@@ -235,3 +235,17 @@ def test_a_check_that_people_contradict_makes_the_run_invalid():
     findings = found(declared(), better, labels=labels)
     assert findings.verdict.decision == "invalid"
     assert findings.verdict.reasons[0].code == "evaluator_validity"
+
+
+def test_prompts_that_are_all_alike_are_no_certainty():
+    def same(arm, prompt, repeat):
+        return {"steady": float(prompt % 2), "moving": 0.5, "wanted": 0.5}
+
+    findings = found(declared(confirm=12), same)
+    primary = next(each for each in findings.comparisons if each.primary)
+    assert primary.difference.mean == 0
+    assert primary.difference.low == pytest.approx(-primary.difference.high)
+    assert 0.2 < primary.difference.high < 0.4  # about 3.7 / 12: two-sided
+    assert reason(findings, "uplift").holds is None
+    everything = found(declared(confirm=12), lambda *_: {"steady": 1.0, "moving": 0.5, "wanted": 0.5})
+    assert 0.7 < everything.arm("plain").acceptance.low < everything.arm("plain").acceptance.high == 1
