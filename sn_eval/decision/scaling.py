@@ -76,11 +76,13 @@ def _refused(budgets: Sequence[float], table: np.ndarray, unit: str, confidence:
     if len(table) < LEAST:
         return f"{len(table)} prompts have a value at every budget, and it takes {LEAST}"
     gains = table[:, -1] - table[:, 0]
-    low, high, _ = interval(gains, confidence=confidence, seed=seed)
+    low, high, how = interval(gains, confidence=confidence, seed=seed)
+    if low is None or high is None:
+        return how
     change = f"from {budgets[0]:g} to {budgets[-1]:g} {unit} it gains {gains.mean():+.3g} ({low:+.3g} to {high:+.3g})"
-    if high is not None and high < 0:
+    if high < 0:
         return f"more compute makes it worse: {change}"
-    return "" if low is not None and low > 0 else f"no clear rise with compute: {change}"
+    return "" if low > 0 else f"no clear rise with compute: {change}"
 
 
 def _described(

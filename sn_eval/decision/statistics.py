@@ -112,12 +112,12 @@ def paired_difference(
 def interval(
     values: np.ndarray, *, confidence: float = 0.95, resamples: int = 10_000, seed: int = 0
 ) -> tuple[float | None, float | None, str]:
-    """(low, high, how) for the mean of independent values, one a prompt; (None, None, why) below two."""
+    """(low, high, how) for the mean of independent values, one a prompt; (None, None, why) for too few of them."""
     n = len(values)
     if n < 2:
         return None, None, f"no interval ({n} prompt{'' if n == 1 else 's'}; at least 2 are needed)"
     if np.ptp(values) <= 1e-12 * np.abs(values).max():  # equal but for rounding, of which BCa would make NaN
-        return float(values[0]), float(values[0]), f"all {n} prompts differ by the same amount"
+        return _without_spread(values, confidence)
     low, high = (float(end) for end in stats.t.interval(confidence, n - 1, loc=values.mean(), scale=stats.sem(values)))
     if n < MIN_PROMPTS_FOR_BOOTSTRAP:
         how = f"t-interval ({n} prompts are below the {MIN_PROMPTS_FOR_BOOTSTRAP} that the bootstrap needs)"
@@ -178,6 +178,18 @@ def benjamini_hochberg(ps: Sequence[float | None]) -> list[float | None]:
     known = [p for p in ps if p is not None]
     corrected = iter(stats.false_discovery_control(known).tolist() if known else ())
     return [None if p is None else next(corrected) for p in ps]
+
+
+def _without_spread(values: np.ndarray, confidence: float) -> tuple[float | None, float | None, str]:
+    """Equal values say nothing of how far others may lie, so as many are needed as sign flips need to tell chance.
+
+    >>> _without_spread(np.ones(5), 0.95)[2]
+    'no interval (all 5 prompts differ by the same amount; 6 are needed to tell that from chance)'
+    """
+    alike, least = f"all {len(values)} prompts differ by the same amount", math.ceil(1 - math.log2(1 - confidence))
+    if len(values) < least:
+        return None, None, f"no interval ({alike}; {least} are needed to tell that from chance)"
+    return float(values[0]), float(values[0]), alike
 
 
 def _expanded(confidence: float, n: int) -> float:

@@ -77,6 +77,12 @@ def test_what_determines_no_curve_gets_words(points, words):
     assert len(found.points) == len(points)
 
 
+def test_gains_that_are_all_the_same_may_be_too_few_to_tell():
+    curve = {c: {f"p{i}": i - 1 / c for i in range(8)} for c in (1.0, 2.0, 4.0)}
+    assert fit(curve).rate.value is not None
+    assert fit(curve, confidence=0.999).words.startswith("no curve: no interval (all 8 prompts differ by the same")
+
+
 def test_growth_without_end_has_no_ceiling():
     rng = np.random.default_rng(4)
     points = {c: {f"p{i}": 0.1 * np.log(c) + rng.normal(0, 0.01) for i in range(30)} for c in BUDGETS}

@@ -174,7 +174,17 @@ def test_equal_but_for_rounding_is_equal():
     assert "same amount" in how
 
 
-@given(st.lists(st.sampled_from([-1.0, 0.0, 0.5, 1.0]), min_size=2, max_size=60))
+@pytest.mark.parametrize(("n", "confidence", "told"), [(2, 0.95, False), (5, 0.95, False), (6, 0.95, True),
+                                                       (8, 0.997, False), (10, 0.997, True)])  # fmt: skip
+def test_a_few_equal_values_have_no_interval(n, confidence, told):
+    """Two prompts that both win would else be a certainty; sign flips give them a p of one half."""
+    low, high, how = interval(np.ones(n), confidence=confidence)
+    assert (low is not None) is told is (sign_flip_p(np.ones(n)) <= 1 - confidence)
+    assert low == high
+    assert "same amount" in how
+
+
+@given(st.lists(st.sampled_from([-1.0, 0.0, 0.5, 1.0]), min_size=6, max_size=60))
 @settings(max_examples=60)
 def test_shares_always_have_a_finite_interval_around_their_mean(values):
     low, high, _ = interval(np.array(values), resamples=300)
