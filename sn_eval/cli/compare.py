@@ -1,5 +1,6 @@
 """`sn-eval compare`: methods against each other on the same prompts and seeds, at one budget."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -7,12 +8,15 @@ import typer
 
 from sn_eval.cli.components import RewardParam, reward_named
 from sn_eval.cli.console import AsJson, Quiet, friendly, print_json, progress, say, show_table
+from sn_eval.results.experiment import short
 
 Option = typer.Option
 
 
 def compare(
-    suite: Annotated[str, Option(help="A suite in benchmarks/suites by name, or a YAML file of your own.")] = "demo",
+    suite: Annotated[
+        str, Option(help="An experiment in benchmarks/suites by name, or a YAML file of your own.")
+    ] = "demo",
     out: Annotated[
         Path | None, Option(help="Folder for videos, results.csv, summary.json, sheets/ [runs/<suite>].")
     ] = None,
@@ -47,59 +51,74 @@ def compare(
     """
     home = out or Path("runs") / Path(suite).stem
     with friendly(kept=home), progress(quiet=quiet) as bars:
-        from sn_eval.poc.compare import run_suite
-        from sn_eval.poc.spec import load_suite
-        from sn_eval.results.record import Component
+        from sn_eval.poc.compare import run_and_compare
+        from sn_eval.poc.run import Watched
+        from sn_eval.poc.spec import experiment_file
+        from sn_eval.results.experiment_file import load_experiment
 
-        chosen = _changed(load_suite(suite), prompt, method, seeds, budget)
-        scoring = {
-            "reward": reward and reward_named(reward, reward_param),
-            "judges": judge and tuple(Component(use=use) for use in judge),
-            "allow_same_family": allow_same_family,
-        }
-        chosen = chosen.model_copy(update={key: value for key, value in scoring.items() if value})
-        cells = bars.add(f"{chosen.name}: videos")
-        current = bars.add("this video")
-
-        def on_cell(done: int, total: int, cell: Any) -> None:
-            cells(done, total, f"{cell.method.use}, seed {cell.seed}: {cell.prompts[0][:40]}")
-
-        found = run_suite(chosen, home, on_cell=on_cell, on_progress=current)
+        file = experiment_file(suite)
+        written = load_experiment(file)
+        chosen = _changed(
+            written, prompts=prompt, methods=method, seeds=seeds, budget=budget, judges=judge,
+            reward=reward and reward_named(reward, reward_param).model_dump(), allow_same_family=allow_same_family,
+        )  # fmt: skip
+        text = file.read_text(encoding="utf-8-sig") if chosen == written else None
+        watched = Watched(bars.add(f"{chosen.name}: videos"), bars.add("this video"), bars.say)
+        found = run_and_compare(chosen, home, text=text, watched=watched)
     if as_json:
         print_json(found.as_dict())
     else:
         show(found, home)
 
 
-def _changed(
-    suite: Any, prompts: list[str] | None, methods: list[str] | None, seeds: int | None, budget: int | None
-) -> Any:
-    """The suite with what the options change, checked again."""
+def _changed(written: Any, **given: Any) -> Any:
+    """The experiment with what the options change, checked again; rules of a verdict, which is not made here, go."""
     from pydantic import ValidationError
 
-    from rewards.base import UserError
+    from sn_eval.results.experiment import Experiment
+    from sn_eval.results.files import ResultsError
 
-    fields = suite.model_dump()
-    if prompts:
-        fields["prompts"] = prompts
-    if methods:
-        known = {method["use"]: method for method in fields["methods"]}
-        fields["methods"] = [known.get(use, {"use": use}) for use in methods]
-        fields["baseline"] = fields["baseline"] if fields["baseline"] in methods else methods[0]
-    if seeds:
-        fields["seeds"] = list(range(seeds))
-    if budget is not None:
-        fields["budget_nfe"] = budget
+    given = {option: value for option, value in given.items() if value not in (None, False)}
+    if not given:
+        return written
+    kept = ("name", "about", "model", "rollout", "reward", "evaluators", "methods", "baseline", "budget", "prompts",
+            "seeds", "allow_same_family")  # fmt: skip
+    fields = written.model_dump(include=set(kept))
+    for option, value in given.items():
+        fields |= _CHANGES[option](fields, value)
     try:
-        return type(suite).model_validate(fields)
+        return Experiment.model_validate(fields)
     except ValidationError as error:
-        raise UserError(error.errors(include_url=False)[0]["msg"]) from error
+        raise ResultsError(error.errors(include_url=False)[0]["msg"]) from error
+
+
+def _methods(fields: dict[str, Any], uses: list[str]) -> dict[str, Any]:
+    """The named methods, with the knobs of the file where it has them; the first is the baseline if its own is not."""
+    known = {method["name"] or method["use"]: method for method in fields["methods"]}
+    baseline = fields["baseline"] if fields["baseline"] in uses else short(uses[0])
+    return {"methods": [known.get(use, {"use": use}) for use in uses], "baseline": baseline}
+
+
+_CHANGES: dict[str, Callable[[dict[str, Any], Any], dict[str, Any]]] = {
+    "prompts": lambda fields, value: {"prompts": value},
+    "methods": _methods,
+    "seeds": lambda fields, value: {"seeds": list(range(value))},
+    "budget": lambda fields, value: {"budget": {**(fields["budget"] or {}), "unit": "nfe", "amounts": [value]}},
+    "judges": lambda fields, value: {"evaluators": value},
+    "reward": lambda fields, value: {"reward": value},
+    "allow_same_family": lambda fields, value: {"allow_same_family": value},
+}
+"""What each option changes in an experiment's fields."""
+
+
+_UNITS = {"nfe": "denoiser evaluations a video", "videos": "times what a plain video takes"}
 
 
 def show(found: Any, home: Path) -> None:
     """Cost, verdicts, losing prompts, and where to look."""
-    suite = found.suite
-    note = f"budget: {suite.budget_nfe} denoiser evaluations a video; unsized: {', '.join(suite.unsized)}"
+    suite = found.experiment
+    budget = suite.budget
+    note = f"budget: {', '.join(f'{a:g}' for a in budget.amounts)} {_UNITS[budget.unit]}" if budget else ""
     rows = [
         [use, cost["nfe"], cost["nfe_preview"], _percent(cost["share_of_budget"]), cost["seconds"], cost["teraflops"]]
         for use, cost in found.cost.items()
@@ -124,7 +143,7 @@ def show(found: Any, home: Path) -> None:
         for look, rho in by_look.items():
             say(f"{use}: Spearman of preview (look {look}) and final score, kept branches: {rho:+.2f}")
     for verdict in found.verdicts:
-        if verdict.difference and verdict.difference.losing and verdict.against == suite.baseline:
+        if verdict.difference and verdict.difference.losing and verdict.against == found.baseline:
             lost = "; ".join(f"{p} ({verdict.difference.per_prompt[p]:+.3f})" for p in verdict.difference.losing)
             say(f"{verdict.method} loses to {verdict.against} by {verdict.judge} on: {lost}")
     say(f"videos          {home / 'cells'}/*/video.mp4")

@@ -5,10 +5,8 @@ The folder ends with `video.mp4`, `trace.jsonl`, `contact_sheet.png` and, writte
 
 import hashlib
 import json
-import logging
-import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,6 +20,8 @@ from sn_eval import proposals, rollouts, search
 from sn_eval.cost.devices import environment
 from sn_eval.cost.meter import Meter
 from sn_eval.interfaces import Branch, Generated, SearchMethod, VideoModel
+from sn_eval.metrics.base import key_of
+from sn_eval.poc.failures import category
 from sn_eval.results.record import Component, Record, versions
 from sn_eval.results.trace import TraceWriter
 from sn_eval.video import SheetRow, VideoWriter, contact_sheet, save_image, spread, to_uint8
@@ -31,14 +31,13 @@ SHEET_TILES = 9
 SHEET_STEPS = 8  # steps of a search whose candidates are kept for its picture
 SHEET_CANDIDATES = 10
 
-log = logging.getLogger(__name__)
-
 
 @dataclass(frozen=True)
 class Cell:
     """Everything that decides a video's bits, by name: no objects, so that it can be stored, hashed and sent.
 
     prompts: one, or one a chunk. budget: denoiser evaluations that the method is sized to, None for its own knobs.
+    title: what judges and tables are told where there are several prompts [the first one].
     """
 
     prompts: tuple[str, ...]
@@ -50,12 +49,18 @@ class Cell:
     seed: int = 0
     budget: int | None = None
     image: str | None = None
-    fingerprint: str = ""  # of what stands behind the names: weights, files, effective knobs (see `fingerprinted`)
+    fingerprint: str = ""  # of what stands behind the names: weights, files, effective knobs (`poc.fingerprint`)
+    title: str = ""
+
+    @property
+    def text(self) -> str:
+        """What the video shows, in one prompt."""
+        return self.title or self.prompts[0]
 
     @property
     def id(self) -> str:
         """A name that is the same for the same cell, whoever runs it; a change of what goes in makes v2."""
-        fields = {name: _plain(value) for name, value in vars(self).items()}
+        fields = {name: _plain(value) for name, value in vars(self).items() if name != "title" or value}
         digest = hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
         return f"{ID_VERSION}-{self.method.use.split(':')[-1].split('/')[-1]}-s{self.seed}-{digest[:16]}"
 
@@ -68,10 +73,14 @@ def _plain(value: Any) -> Any:
 
 @dataclass
 class Outcome:
-    """What a finished cell leaves in memory: its record, and the frames where they were asked for."""
+    """What a finished cell leaves in memory: its record, the frames where they were asked for, and what went wrong.
+
+    unscored: why a judge, by the key of its score, could not judge this video.
+    """
 
     record: Record
     frames: UInt8[Tensor, "t 3 H W"] | None = None
+    unscored: dict[str, Exception] = field(default_factory=dict)
 
 
 @dataclass
@@ -94,34 +103,22 @@ class PreviewTap:
         return refined
 
 
-def fingerprinted(cell: Cell, model: VideoModel) -> Cell:
-    """The cell, with a hash of what its names stand for now: other weights, files or defaults are another cell."""
-    parts = [part for part in (cell.model, cell.rollout, cell.method, cell.reward, *cell.judges) if part]
-    files = {part.use.rpartition(":")[0] for part in parts if part.use.rpartition(":")[0].endswith(".py")}
-    files |= {str(Path(file).with_suffix(".yaml")) for file in files}  # a reward's settings, as `rewards new` writes
-    files |= {value for part in parts for value in part.params.values() if isinstance(value, str)}
-    behind = [hashlib.sha256(Path(f).read_bytes()).hexdigest() for f in sorted(files) if os.path.isfile(f)]
-    knobs = sorted((k, repr(v)) for k, v in vars(make_method(cell)).items() if k != "proposals")
-    named = json.dumps([getattr(model, "fingerprint", ""), behind, knobs])
-    return replace(cell, fingerprint=hashlib.sha256(named.encode()).hexdigest()[:16])
-
-
 def check_cell(cell: Cell, model: VideoModel) -> None:
     """Refuse wrong knobs and a budget too small before anything is spent; nothing is made."""
     rollout = rollouts.create(cell.rollout.use, model=model, **cell.rollout.params)
-    method: Any = make_method(cell)
+    method: Any = make_method(cell.method)
     if hasattr(method, "check"):
         method.check(rollout)
     if cell.budget is not None:
         method.sized(cell.budget, rollout)
 
 
-def make_method(cell: Cell) -> SearchMethod:
-    """The cell's method; proposals given by name become objects."""
-    params = dict(cell.method.params)
+def make_method(component: Component) -> SearchMethod:
+    """The method of that name; proposals given by name become objects."""
+    params = dict(component.params)
     if params.get("proposals"):
         params["proposals"] = [proposals.create(str(name)) for name in params["proposals"]]  # type: ignore[union-attr]
-    method: SearchMethod = search.create(cell.method.use, **params)
+    method: SearchMethod = search.create(component.use, **params)
     return method
 
 
@@ -139,10 +136,10 @@ def run_cell(
     """Make, measure and record one video in `folder` (which exists and is empty).
 
     model, reward, judges: the objects that the cell names, made once for many cells. Judges see the whole video
-    against its start frames; their time and frames are not the method's cost. Whatever is finished stays in the
-    folder when something fails; `record.json` is written last.
+    against its start frames; their time and frames are not the method's cost, and one that fails leaves its score None.
+    Whatever is finished stays in the folder when something else fails; `record.json` is written last.
     """
-    method = make_method(cell)
+    method = make_method(cell.method)
     keep: list[Tensor] = []
     with Meter(model.device) as meter:
         rollout = rollouts.create(cell.rollout.use, model=meter.model(model), **cell.rollout.params)
@@ -170,42 +167,37 @@ def run_cell(
                 seed=cell.seed, trace=trace.write, on_progress=on_progress,
             )  # fmt: skip
     frames = torch.cat(keep) if judges else None
-    scores = _scores(cell, made, reward, judges, frames, 0 if begin is None else len(begin), model.fps)
+    scores: dict[str, float | None] = {} if reward is None else {f"searched:{reward.spec.name}": made.score}
+    scores |= {f"preview_correlation@{look}": rho for look, rho in made.correlations.items()}
+    unscored: dict[str, Exception] = {}
+    if frames is not None:
+        verdicts, unscored = _judged(cell, judges, frames, 0 if begin is None else len(begin), model.fps)
+        scores |= verdicts
     _sheets(folder, cell, sheet, tap, model.fps)
     record = _record(cell, rollout, method, model, meter, made, video, scores)
-    return Outcome(record, frames)
+    return Outcome(record, frames, unscored)
 
 
-def _scores(
-    cell: Cell,
-    made: Generated,
-    reward: Reward | None,
-    judges: Sequence[Reward],
-    frames: Tensor | None,
-    start: int,
-    fps: float,
-) -> dict[str, float | None]:
-    """The searched reward's mean piece score, and every judge's verdict on the whole video."""
-    scores: dict[str, float | None] = {} if reward is None else {f"searched:{reward.spec.name}": made.score}
-    for look, rho in made.correlations.items():
-        scores[f"preview_correlation@{look}"] = rho
-    if frames is None:
-        return scores
+def _judged(
+    cell: Cell, judges: Sequence[Reward], frames: UInt8[Tensor, "t 3 H W"], start: int, fps: float
+) -> tuple[dict[str, float | None], dict[str, Exception]]:
+    """Every judge's verdict on the whole video, and why one has none; start: frames that the video began from."""
+    scores: dict[str, float | None] = {}
+    unscored: dict[str, Exception] = {}
     whole = frames[None].float() / 255
-    anchor = whole[:, : max(start, 1)]
-    for component, judge in zip(cell.judges, judges, strict=True):
-        told = [{"seed": cell.seed}]
-        verdict = judge(whole[:, start:], [cell.prompts[0]], fps=fps, anchor=anchor, metadata=told)
-        scores[judge_name(component, judge)] = float(verdict.values[0])
-        for part, value in verdict.parts.items():
-            scores[f"{judge_name(component, judge)}/{part}"] = float(value[0])
-    return scores
-
-
-def judge_name(component: Component, judge: Reward) -> str:
-    """How a judge is called in tables: its name, with the encoder where it has one."""
-    encoder = f"[{judge.spec.encoder}]" if judge.spec.encoder else ""
-    return f"{component.use.split('/')[-1]}{encoder}"
+    about: dict[str, Any] = {"fps": fps, "anchor": whole[:, : max(start, 1)], "metadata": [{"seed": cell.seed}]}
+    for judge in judges:
+        key = key_of(judge.spec)
+        try:
+            verdict = judge(whole[:, start:], [cell.text], **about)
+        except Exception as error:  # a user's own evaluator may raise anything
+            if category(error) == "infrastructure":
+                raise
+            scores[key], unscored[key] = None, error
+            continue
+        scores[key] = float(verdict.values[0])
+        scores |= {f"{key}/{part}": float(value[0]) for part, value in verdict.parts.items()}
+    return scores, unscored
 
 
 def _record(
@@ -225,7 +217,7 @@ def _record(
     }
     width, height = video.size
     return Record(
-        id=cell.id, prompt=cell.prompts[0], schedule=cell.prompts if len(cell.prompts) > 1 else None,
+        id=cell.id, prompt=cell.text, schedule=cell.prompts if len(cell.prompts) > 1 else None,
         image=cell.image, model=cell.model, rollout=cell.rollout, method=cell.method,
         rewards=tuple(filter(None, (cell.reward, *cell.judges))),
         parameters={"method": json.loads(json.dumps(knobs)), **solved, "preview": getattr(rollout, "preview", None)},
@@ -258,7 +250,7 @@ def _sheets(folder: Path, cell: Cell, strip: _Strip, tap: PreviewTap, fps: float
     """`contact_sheet.png`: the video; `search.png`: what was tried at each of the first steps, where anything was."""
     label = f"{cell.method.use}\nseed {cell.seed}"
     rows = [SheetRow(label, torch.stack(strip.frames))]
-    sheet = contact_sheet(rows, strip.times[: len(strip.frames)], caption=cell.prompts[0], fps=fps)
+    sheet = contact_sheet(rows, strip.times[: len(strip.frames)], caption=cell.text, fps=fps)
     save_image(sheet, folder / "contact_sheet.png")
     if tap.shown:
         save_image(search_sheet(folder / "trace.jsonl", tap, cell), folder / "search.png")
@@ -289,7 +281,7 @@ def search_sheet(trace: Path, tap: PreviewTap, cell: Cell) -> Any:
                 notes=dict(enumerate(score)),
             )
         )
-    caption = f"{cell.prompts[0]}\n{cell.method.use}: previews of each chunk's candidates, the kept ones framed"
+    caption = f"{cell.text}\n{cell.method.use}: previews of each chunk's candidates, the kept ones framed"
     return contact_sheet(rows, list(range(1, width + 1)), caption=caption)
 
 

@@ -1,22 +1,24 @@
-"""Run a suite's cells, resumably, and say which method is better, by how much, at what cost, and where it loses."""
+"""Runs an experiment and says which arm is better, by how much, at what cost, and where it loses: a first look.
+
+The verdict of a PoC, with its rules and its money, is `sn-eval poc report`'s.
+"""
 
 import csv
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-import rewards
-from rewards.base import Reward, UserError
-from sn_eval import metrics, models
 from sn_eval.decision.statistics import PairedDifference, paired_difference
-from sn_eval.poc.cell import Cell, check_cell, fingerprinted, judge_name, run_cell
-from sn_eval.poc.spec import Suite
-from sn_eval.results.files import cannot_write, write_whole
-from sn_eval.results.record import Component, Record
+from sn_eval.poc.run import INTERRUPTED, Watched, run
+from sn_eval.results.experiment import Experiment
+from sn_eval.results.files import ResultsError, cannot_write, write_whole
+from sn_eval.results.plan import Plan, Planned
+from sn_eval.results.record import Record
+from sn_eval.results.run_folder import RunFolder
 from sn_eval.results.store import RunStore
 from sn_eval.results.table import table
 from sn_eval.results.trace import plain
@@ -27,7 +29,7 @@ SHEET_TILES = 9
 
 @dataclass(frozen=True)
 class Judged:
-    """A judge's verdict on one method: its mean over videos, and the paired difference from the baseline."""
+    """An evaluator's verdict on one arm: its mean over videos, and the paired difference from another arm."""
 
     judge: str
     method: str
@@ -39,9 +41,10 @@ class Judged:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What a suite found: verdicts, cost by method, and how far each method stayed from the budget."""
+    """What an experiment found: verdicts, cost by arm, and how far each stayed from its budget."""
 
-    suite: Suite
+    experiment: Experiment
+    baseline: str
     verdicts: tuple[Judged, ...]
     cost: dict[str, dict[str, float | None]]
     correlations: dict[str, dict[str, float]]
@@ -59,107 +62,73 @@ class Comparison:
                     "difference": d.mean, "low": d.low, "high": d.high, "p": d.p, "prompts": d.n_prompts,
                     "interval": d.method, "losing_prompts": list(d.losing), "per_prompt": dict(d.per_prompt)})
             )  # fmt: skip
-        return {"suite": self.suite.model_dump(mode="json"), "videos": self.videos, "verdicts": rows,
+        return {"experiment": self.experiment.model_dump(mode="json"), "videos": self.videos, "verdicts": rows,
                 "cost": self.cost, "preview_correlation": self.correlations}  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Cast:
-    """The objects that a suite names, made once for all of its cells."""
-
-    model: Any
-    reward: Reward
-    judges: tuple[Reward, ...]
-
-
-def cast(suite: Suite) -> Cast:
-    """Make model, reward and judges; refuse a judge of a family that is searched on, unless the suite allows it."""
-    reward = rewards.create(suite.reward.use, **suite.reward.params)
-    judges = tuple(metrics.create(judge.use, **judge.params) for judge in suite.judges)
-    names = [judge_name(component, judge) for component, judge in zip(suite.judges, judges, strict=True)]
-    if len(set(names)) < len(names):
-        raise UserError(f"judges {', '.join(names)}: two would share one column; leave one out")
-    for component, judge in zip(suite.judges, judges, strict=True):
-        shared = same_family(reward, judge)
-        if shared and not suite.allow_same_family:
-            raise UserError(
-                f"judge {component.use!r} measures by {', '.join(shared)}, which {suite.reward.use!r} searches on: "
-                "choose a judge of another family, or set allow_same_family: true (every table is then marked)"
-            )
-    return Cast(models.create(suite.model.use, **suite.model.params), reward, judges)
-
-
-def same_family(reward: Reward, judge: Reward) -> list[str]:
-    """Measurement families that both use."""
-    return sorted(set(reward.spec.families) & set(judge.spec.families))
-
-
-def run_suite(
-    suite: Suite,
-    out: Path,
-    *,
-    on_cell: Callable[[int, int, Cell], None] | None = None,
-    on_progress: Callable[[int, int], None] | None = None,
+def run_and_compare(
+    experiment: Experiment, out: Path, *, text: str | None = None, watched: Watched | None = None
 ) -> Comparison:
-    """Run what is missing in `out`, then compare; a finished suite is only read. Writes results.csv, summary.json
-    and one contact sheet a prompt."""
-    players = cast(suite)
-    check_methods(suite, players.model)
-    store, cells = RunStore(out), [fingerprinted(cell, players.model) for cell in suite.cells()]
-    missing = set(store.missing([cell.id for cell in cells]))
-    for number, cell in enumerate(cells):
-        if on_cell:
-            on_cell(number, len(cells), cell)
-        if cell.id in missing:
-            folder = store.begin(cell.id)
-            try:
-                made = run_cell(cell, folder, players.model, players.reward, players.judges, on_progress=on_progress)
-            except Exception as error:
-                store.fail(cell.id, error)
-                raise
-            store.finish(cell.id, made.record)
-    if on_cell:
-        on_cell(len(cells), len(cells), cells[-1])
-    records = [store.record(cell.id) for cell in cells]
-    found = compare(suite, records, players)
-    write_results(out, found, records)
-    for number, prompt in enumerate(suite.prompts):
-        prompt_sheet(suite, store, cells, prompt, out / "sheets" / f"{number + 1:02d}.png")
+    """Run what is missing in `out`, then compare; a finished run is only read. Writes results.csv, summary.json and one
+    contact sheet a prompt. ResultsError where cells failed or are left; KeyboardInterrupt where Ctrl-C stopped the run.
+    """
+    outcome = run(experiment, out, text=text, watched=watched or Watched())
+    if outcome.stopped_by == INTERRUPTED:
+        raise KeyboardInterrupt
+    if not outcome.finished:
+        raise _unfinished(out, outcome.plan, outcome.stopped_by)
+    folder = RunFolder.open(out)
+    records = folder.records()
+    found = compare(experiment, outcome.plan, records)
+    write_results(out, found, list(records.values()))
+    for number, prompt in enumerate(experiment.prompts):
+        path = out / "sheets" / f"{number + 1:02d}.png"
+        prompt_sheet(folder, records, prompt.text, path)
     return found
 
 
-def check_methods(suite: Suite, model: Any) -> None:
-    """Refuse unknown methods, wrong knobs and budgets too small before anything is spent."""
-    for cell in suite.cells()[: len(suite.methods)]:
-        check_cell(cell, model)
+def _unfinished(out: Path, plan: Plan, stopped_by: str | None) -> ResultsError:
+    """Why there is no comparison yet."""
+    store = RunStore(out)
+    missing, last = store.missing([cell.cell for cell in plan.cells]), store.last_errors()
+    why = stopped_by or next((last[cell]["message"] for cell in missing if cell in last), "")
+    return ResultsError(
+        f"{len(missing)} of {len(plan.cells)} videos are not made ({why}); the others are kept in {out}: run it again"
+    )
 
 
-def compare(suite: Suite, records: Sequence[Record], players: Cast) -> Comparison:
-    """Paired differences of every method from the baseline, and of the others from each search, by every judge."""
-    by_method: dict[str, list[Record]] = {}
-    for record in records:
-        by_method.setdefault(record.method.use, []).append(record)
+def compare(experiment: Experiment, plan: Plan, records: Mapping[str, Record]) -> Comparison:
+    """Paired differences of every arm from the baseline, and of the others from each search, by every evaluator."""
+    by_arm: dict[str, list[tuple[Planned, Record]]] = {}
+    for cell in plan.cells:
+        if cell.cell in records:
+            by_arm.setdefault(cell.arm, []).append((cell, records[cell.cell]))
     verdicts = []
-    for component, judge in zip(suite.judges, players.judges, strict=True):
-        name, shared = judge_name(component, judge), bool(same_family(players.reward, judge))
-        higher = getattr(judge.spec, "higher_is_better", True)
-        scores = {use: {(r.prompt, r.seed): r.scores.get(name) for r in rows} for use, rows in by_method.items()}
-        for method in suite.methods:
-            known = [v for v in scores[method.use].values() if v is not None]
+    for judge in plan.judges:
+        scores = {
+            arm: {(cell.prompt, cell.repeat): record.scores.get(judge.key) for cell, record in rows}
+            for arm, rows in by_arm.items()
+        }
+        for arm, rows in by_arm.items():
+            known = [v for v in scores[arm].values() if v is not None]
             mean = sum(known) / len(known) if known else float("nan")
-            others = [use for use in scores if use != method.use] if _searches(method) else [suite.baseline]
+            others = [other for other in scores if other != arm] if _searches(rows[0][1]) else [plan.baseline]
             for other in others:
                 difference = None
-                if other != method.use:
-                    difference = paired_difference(scores[method.use], scores[other], higher_is_better=higher)
-                verdicts.append(Judged(name, method.use, mean, other, difference, shared))
-    cost = {use: _cost(rows) for use, rows in by_method.items()}
-    correlations = {use: found for use, rows in by_method.items() if (found := _correlations(rows))}
-    return Comparison(suite, tuple(verdicts), cost, correlations, len(records))
+                if other != arm:
+                    difference = paired_difference(
+                        scores[arm], scores.get(other, {}), higher_is_better=judge.higher_is_better
+                    )
+                verdicts.append(Judged(judge.key, arm, mean, other, difference, judge.searched))
+    cost = {arm: _cost([record for _, record in rows]) for arm, rows in by_arm.items()}
+    looked = {arm: _correlations([record for _, record in rows]) for arm, rows in by_arm.items()}
+    return Comparison(
+        experiment, plan.baseline, tuple(verdicts), cost, {k: v for k, v in looked.items() if v}, len(records)
+    )
 
 
-def _searches(method: Component) -> bool:
-    return method.use not in ("plain", "plain_more_steps", "random_pick", "best_of_n")
+def _searches(record: Record) -> bool:
+    return record.method.use not in ("plain", "plain_more_steps", "random_pick", "best_of_n")
 
 
 def _cost(rows: Sequence[Record]) -> dict[str, float | None]:
@@ -200,22 +169,25 @@ def write_results(out: Path, found: Comparison, records: Sequence[Record]) -> No
     write_whole(out / "summary.json", whole + "\n")
 
 
-def prompt_sheet(suite: Suite, store: RunStore, cells: Sequence[Cell], prompt: str, path: Path) -> None:
-    """One picture a prompt: a row a method, for its first seed, with what the first judge says."""
+def prompt_sheet(folder: RunFolder, records: Mapping[str, Record], prompt: str, path: Path) -> None:
+    """One picture a prompt: a row an arm, for its first seed, with what the first evaluator says."""
     rows, times, fps = [], [0], 1.0
-    for cell in cells:
-        if cell.prompts[0] == prompt and cell.seed == suite.seeds[0]:
-            video, record = store.folder(cell.id) / "video.mp4", store.record(cell.id)
+    judge, seed = folder.plan.judges[0], folder.experiment.seeds[0]
+    for cell in folder.plan.cells:
+        if cell.prompt == prompt and cell.repeat == seed and cell.cell in records:
+            video, record = folder.store.folder(cell.cell) / "video.mp4", records[cell.cell]
             info = probe(video)
             times, fps = spread(record.frames, SHEET_TILES), info.fps
-            judged = next((v for k, v in record.scores.items() if not k.startswith(("searched:", "preview_"))), None)
-            label = f"{cell.method.use}\n{'' if judged is None else f'{suite.judges[0].use} {judged:.2f}'}"
+            judged = record.scores.get(judge.key)
+            label = f"{cell.arm}\n{'' if judged is None else f'{judge.label} {judged:.2f}'}"
             small = torch.nn.functional.interpolate(
                 frames_at(video, times).float() / 255, (record.height, record.width), mode="area"
             )
             rows.append(SheetRow(label, small))
+    if not rows:
+        return
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise cannot_write(path, error) from error
-    save_image(contact_sheet(rows, times, caption=f"{prompt}   (seed {suite.seeds[0]})", fps=fps), path)
+    save_image(contact_sheet(rows, times, caption=f"{prompt}   (seed {seed})", fps=fps), path)

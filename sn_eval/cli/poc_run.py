@@ -1,0 +1,157 @@
+"""`sn-eval poc run` and `sn-eval poc status`: make an experiment's videos, however often it takes, and see how far."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from sn_eval.cli.console import (
+    DONE,
+    PARTIAL,
+    STOPPED,
+    AsJson,
+    Quiet,
+    friendly,
+    print_json,
+    progress,
+    say,
+    show_table,
+)
+
+Option = typer.Option
+
+
+def run(
+    spec: Annotated[str, typer.Argument(help="The experiment's YAML file, or its name in benchmarks/suites.")],
+    out: Annotated[Path | None, Option(help="Run folder [runs/<name of the experiment>].")] = None,
+    executor: Annotated[
+        str, Option(help="serial (in this process), process (several on this machine) or ray (a cluster).")
+    ] = "serial",
+    workers: Annotated[
+        int | None, Option(min=1, help="Cells at once, for process and ray [as the cores, or GPUs, allow].")
+    ] = None,
+    threads: Annotated[
+        int | None, Option(min=1, help="CPU threads a worker; their number may change bits [cores / workers].")
+    ] = None,
+    address: Annotated[
+        str | None, Option(help="Of a Ray cluster, or auto [one on this machine, for this run].")
+    ] = None,
+    gpus_per_worker: Annotated[float | None, Option(min=0, help="For ray; 0.5 lets two share a GPU [0].")] = None,
+    max_hours: Annotated[float | None, Option(min=0, help="Begin no further cell after so many hours.")] = None,
+    max_money: Annotated[
+        float | None, Option(min=0, help="Begin no further cell once the whole run has cost so much.")
+    ] = None,
+    prices: Annotated[
+        Path | None, Option(help="Price list of your own, as data/prices.yaml [the run's, or the shipped one].")
+    ] = None,
+    retries: Annotated[int, Option(min=0, help="Further attempts of a cell that the machine failed.")] = 2,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Make every video of an experiment, and measure it; what is finished is never made again.
+
+    Stop it whenever you like (Ctrl-C, a power cut, a cap) and go on by running it again. Changed prices, rules and
+    business inputs make no new cells. Exit code 3: some cells are missing.
+
+    Examples:
+
+      sn-eval poc run demo
+
+      sn-eval poc run shop.yaml --out runs/shop --executor process --workers 4 --max-hours 10
+
+      sn-eval poc run shop.yaml --executor ray --address auto --gpus-per-worker 0.5 --max-money 50000
+    """
+    from sn_eval.poc import executors
+    from sn_eval.poc.run import Caps, Watched
+    from sn_eval.poc.run import run as run_experiment
+    from sn_eval.poc.spec import experiment_file
+    from sn_eval.results.experiment_file import load_experiment
+
+    file = experiment_file(spec)
+    experiment = load_experiment(file)
+    home = out or Path("runs") / experiment.name
+    chosen = executors.create(
+        executor, workers=workers, threads=threads, address=address, gpus_per_worker=gpus_per_worker
+    )
+    with friendly(kept=home), progress(quiet=quiet) as bars:
+        watched = Watched(bars.add(f"{experiment.name}: videos"), bars.add("this video"), bars.say)
+        outcome = run_experiment(
+            experiment, home, text=file.read_text(encoding="utf-8-sig"), executor=chosen, prices=prices,
+            caps=Caps(max_hours, max_money), retries=retries, watched=watched,
+        )  # fmt: skip
+    _tell(outcome, spec, home, as_json)
+
+
+def _tell(outcome: Any, spec: str, home: Path, as_json: bool) -> None:
+    """How the run stands, how to go on, and the exit code."""
+    from sn_eval.poc.run import INTERRUPTED
+
+    total = outcome.done + outcome.left + sum(outcome.failed.values())
+    if as_json:
+        print_json(
+            {"run": home, "cells": total, "done": outcome.done, "made": outcome.made, "failed": outcome.failed,
+             "left": outcome.left, "stopped_by": outcome.stopped_by, "finished": outcome.finished}
+        )  # fmt: skip
+    else:
+        say(f"{outcome.done} of {total} videos are in {home}, {outcome.made} of them made now")
+        for category, count in outcome.failed.items():
+            say(f"{count} failed ({category}): {_FAILED[category]} {home / 'errors.jsonl'}")
+        if outcome.stopped_by:
+            say(f"stopped by {outcome.stopped_by}; what was finished is kept")
+        if not outcome.finished:
+            say(f"go on with: sn-eval poc run {spec} --out {home}")
+        else:
+            say(f"next: sn-eval poc report {home}")
+    raise typer.Exit(STOPPED if outcome.stopped_by == INTERRUPTED else DONE if outcome.finished else PARTIAL)
+
+
+_FAILED = {
+    "quality": "no usable video came out; they count as rejected. See",
+    "infrastructure": "the machine failed; run it again. See",
+    "input": "the prompt, reward or model refused; see",
+}
+"""What each kind of failure means, and what to do."""
+
+
+def status(
+    run: Annotated[Path, typer.Argument(help="The run's folder, e.g. runs/demo.")],
+    as_json: AsJson = False,
+) -> None:
+    """How far a run is: cells by arm and split, failures, time and money; it may be under way.
+
+    Examples:
+
+      sn-eval poc status runs/demo
+    """
+    from sn_eval.poc.status import status as status_of
+
+    found = status_of(run)
+    if as_json:
+        print_json(found)
+        return
+    rows = [[a.arm, a.split, a.planned, a.done, a.failed, a.planned - a.done - a.failed, a.seconds] for a in found.arms]
+    columns = ["arm", "split", "cells", "done", "failed", "left", "seconds each"]
+    show_table(f"{found.name}: {found.done} of {found.planned} cells", columns, rows)
+    for category, count in found.failed.items():
+        say(f"{count} failed ({category}); see {run / 'errors.jsonl'}")
+    for cell, why in found.damaged.items():
+        say(f"damaged: {cell}: {why} Running it again makes it anew")
+    say(f"computed so far   {_span(found.seconds)}")
+    if found.money is not None:
+        say(f"spent so far      {found.money:,.4g} {found.currency}")
+    else:
+        say(f"spent so far      not known: {found.no_money}")
+    if found.planned > found.done:
+        left = "not known yet" if found.seconds_left is None else f"about {_span(found.seconds_left)} on one worker"
+        say(f"left              {left}")
+
+
+def _span(seconds: float) -> str:
+    """A length of time in words.
+
+    >>> _span(40), _span(400), _span(40000)
+    ('40 s', '6.7 min', '11.1 h')
+    """
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
