@@ -128,7 +128,7 @@ ANALYTIC = """\
 name: analytic
 model: {use: gaussian, params: {size: 16}}
 rollout: {use: chunk, params: {steps: 4, chunks: 4}}
-reward: motion_floor
+reward: experiment_rewards:bright
 evaluators: [lighting_consistency]
 methods: [plain, best_of_n, {use: scaling_noise, params: {look: 1}}]
 budget: {unit: videos, amounts: [3], within: 0.2}

@@ -126,7 +126,7 @@ def estimate(
 
 @dataclass(frozen=True)
 class _Rates:
-    """What a cell takes, wherever that is known from. seconds: of one worker by arm, without evaluators, which are apart.
+    """What a cell takes, wherever that is known from. seconds: of one worker by arm, evaluators apart.
 
     evaluators: seconds a video. disk: bytes by arm, of none where nobody knows.
     """

@@ -29,7 +29,7 @@ from sn_eval.video import read_image
 
 CAP = 60.0  # seconds for all trials together
 DENOISING = ("generate", "preview")
-LASTING = ("video.mp4", "trace.jsonl")  # files that grow with the video
+LASTING = ("video.mp4", "trace.jsonl", "search.png")  # files that grow with the video
 PLAIN = Method(use="plain")
 
 
@@ -59,7 +59,7 @@ class Pace:
 
 @dataclass(frozen=True)
 class Machine:
-    """What the trials found. arms: by name. evaluators: seconds a frame, by label. start_frames: what videos begin with.
+    """What the trials found. arms: by name. evaluators: seconds a frame, by label. start_frames: of a video.
 
     took: seconds of all trials. problems: what went wrong in one, and would in the run.
     """
