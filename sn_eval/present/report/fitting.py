@@ -7,6 +7,7 @@ the widest of some usual sans serif fonts, so a text that fits here fits there.
 import math
 import unicodedata
 from collections.abc import Sequence
+from functools import cache, lru_cache
 
 LEADING = 1.3
 """Distance of two lines in letter sizes; the documents set it exactly, since Japanese fonts ask for up to 1.7."""
@@ -74,9 +75,8 @@ def _cut(text: str, length: int) -> str:
 def _paragraph(text: str, width: float) -> int:
     """Lines of a text without line breaks in a box of `width` em."""
     taken, used = 1, 0.0
-    for word in pieces(text):
-        size = em(word)
-        if used + em(word.rstrip()) <= width:
+    for size, seen in _measured(text):
+        if used + seen <= width:
             used += size
         elif size <= width:
             taken, used = taken + 1, size
@@ -84,6 +84,12 @@ def _paragraph(text: str, width: float) -> int:
             more = math.ceil(size / max(width - 1, 1))
             taken, used = taken + more - (used == 0), width
     return taken
+
+
+@lru_cache(maxsize=4096)
+def _measured(text: str) -> tuple[tuple[float, float], ...]:
+    """Width of each piece, with and without the spaces behind it; the same text is tried in many sizes."""
+    return tuple((em(piece), em(piece.rstrip())) for piece in pieces(text))
 
 
 def pieces(text: str) -> list[str]:
@@ -104,11 +110,13 @@ def pieces(text: str) -> list[str]:
     return found
 
 
+@cache
 def _wide(letter: str) -> bool:
     """Whether it takes the square of an East Asian letter (Unicode annex 11; ambiguous ones counted as wide)."""
     return unicodedata.east_asian_width(letter) in "WFA" and letter not in "·"
 
 
+@cache
 def _letter(letter: str) -> float:
     """Width of a letter: the widest that it has in Arial, Arial Bold and IPAexGothic, by kinds of letters."""
     if _wide(letter) or letter in "☐☑☒":

@@ -114,7 +114,9 @@ class _Deck:
     def cover(self) -> None:
         """Title, and the verdict large."""
         slide = self._slide(self.report.title, [self.report.subtitle, *self.report.watermark, *self.report.footer])
-        write_lines(slide, [Line(clipped(self.report.subtitle, INNER, 18, 2), 18, colour=GREY)], MARGIN, 92, INNER, 48)
+        write_lines(
+            slide, [Line(clipped(self.report.subtitle, INNER, 18, 2), 18, colour=GREY, after=0)], MARGIN, 92, INNER, 48
+        )
         band = slide.shapes.add_shape(MSO_SHAPE.RECTANGLE, Pt(MARGIN), Pt(165), Pt(INNER), Pt(170))
         band.name = "verdict"
         band.fill.solid()
