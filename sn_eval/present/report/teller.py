@@ -16,6 +16,14 @@ from sn_eval.present.report.model import Lang, Paragraph
 from sn_eval.results.experiment import ACCEPTANCE
 
 OUTCOMES = {True: "holds", False: "fails", None: "open"}
+WHY = {
+    "the experiment declares no business": "why.no_business",
+    "the experiment declares no prices": "why.no_prices",
+    "there are no attempts of both arms yet": "why.no_attempts",
+    "no acceptance is known: declare criteria or give labels": "why.no_acceptance",
+}
+"""Words of `Findings.roi_words` and `price_words` by key."""
+
 # How the values of reasons are written, by name; others are plain figures.
 SIGNED = ("uplift", "low", "high", "threshold", "difference")
 SHARES = ("rule", "chance", "share", "within", "accuracy")
@@ -134,6 +142,10 @@ class Teller:
         """Where an amount comes from."""
         return self(f"source.{name}") if f"source.{name}" in words.catalogue() else name
 
+    def why(self, english: str) -> str:
+        """Why there is no ROI or no price, where it is one of the usual reasons; others stay as they are."""
+        return self(WHY[english]) if english in WHY else english
+
     def joined(self, sentences: Sequence[str]) -> str:
         """Sentences one after the other."""
         return ("" if self.lang == "ja" and not self.mark else " ").join(sentences)
@@ -227,7 +239,7 @@ class Teller:
     def _told(self, reason: Reason, name: str, value: float | str | None) -> str | None:
         """A value of a reason as text. A critical criterion is a share of attempts, whatever it looks at."""
         if value is None or isinstance(value, str):
-            named = {"outcome": self.outcome, "threshold_kind": lambda kind: self(f"threshold.{kind}")}
+            named = {"outcome": self.outcome, "threshold_kind": self._threshold, "why": self.why}
             return named[name](value) if value is not None and name in named else value
         if name in SIGNED:
             share = reason.code == "critical_criterion"
@@ -237,3 +249,6 @@ class Teller:
         if name in (*MONEY, "money"):
             return self.money(value, signed=name in MONEY)
         return self.number(value)
+
+    def _threshold(self, kind: str) -> str:
+        return self(f"threshold.{kind}")

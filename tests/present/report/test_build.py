@@ -243,3 +243,9 @@ def test_findings_are_what_the_factory_says():
     found = runs.found("complete")
     assert isinstance(found, Findings)
     assert found.run.planned == found.run.done == 280
+
+
+@pytest.mark.parametrize("variant", ["unpriced", "no_acceptance", "empty"])
+def test_why_there_is_no_roi_is_japanese_in_japanese(variant):
+    report = build(runs.found(variant), "ja")
+    assert not re.search(r"[a-z]{3,} [a-z]{3,}", next(report.section("roi").of(Paragraph)).text)

@@ -49,7 +49,7 @@ def _metered(arm: ArmFindings) -> bool:
 def _price(t: Teller) -> Iterator[Block]:
     price = t.findings.price
     if price is None:
-        yield Paragraph(t("costs.no_price", why=t.findings.price_words))
+        yield Paragraph(t("costs.no_price", why=t.why(t.findings.price_words)))
         return
     tax = t("costs.tax_in" if price.tax_included else "costs.tax_out")
     items = [

@@ -72,6 +72,8 @@ def _question(t: Teller, name: str) -> Question:
 
 def _sure(t: Teller) -> Paragraph:
     found = t.findings
+    if found.verdict.uplift.value is None:
+        return t.paragraph("answer.sure_open")
     return t.paragraph(
         "answer.sure", "uplift/value", "uplift/low", "uplift/high", prompts=found.run.confirm_prompts,
         repeats=found.run.repeats, interval=t.interval(

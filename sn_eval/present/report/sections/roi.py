@@ -33,7 +33,7 @@ def roi(t: Teller) -> Section:
     """Figures, cumulative cash, tornado, scenarios, break-even, inputs; or why there is none."""
     found = t.findings.roi
     if found is None:
-        words = t("roi.none", why=t.findings.roi_words) if t.findings.roi_words else t("roi.none_plain")
+        words = t("roi.none", why=t.why(t.findings.roi_words)) if t.findings.roi_words else t("roi.none_plain")
         return Section("roi", t("section.roi"), (Paragraph(words), Paragraph(t("roi.how"), look="note")))
     blocks: list[Block] = [Paragraph(t("example.beside"), look="warning")] if t.mark else []
     blocks += [_facts(t, found), _fan(t, found), scenarios(t, found), *_tornado(t, found), _unit(t, found)]

@@ -141,6 +141,6 @@ def _warnings(t: Teller) -> Iterator[Paragraph]:
         yield Paragraph(text, t.keys("run/done", "run/planned"), "warning")
     if found.run.kind == "imported":
         yield Paragraph(t("run.imported"), look="note")
-    if not any(arm.acceptance.value is not None for arm in found.arms):
+    if found.arms and not any(arm.acceptance.value is not None for arm in found.arms):
         outcome = t.outcome(t.main_outcome)
         yield Paragraph(t("run.no_acceptance", acceptance=t.outcome(ACCEPTANCE), outcome=outcome), look="warning")
