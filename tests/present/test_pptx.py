@@ -17,6 +17,7 @@ from sn_eval.present.report.shown import shown
 from sn_eval.results.files import ResultsError
 
 EDGE = Pt(1)
+QUICK = ("minimal", "empty", "awkward")
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +94,7 @@ def test_every_slide_has_its_footer_and_no_text_runs_over(made, lang):
         check_slide(slide, deck, report)
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", [v if v in QUICK else pytest.param(v, marks=pytest.mark.slow) for v in VARIANTS])
 def test_decks_of_all_findings(variant, tmp_path):
     lang = "en" if len(variant) % 2 else "ja"
     report = build(found(variant), lang)
