@@ -1,7 +1,7 @@
 """Prints how often 95 % intervals hold the truth (93 to 97 %), how often a Go is wrong where the true uplift only
 equals the break-even (at most 5 %), and how often one is found at twice that.
 
-`python -m benchmarks.decision` takes about a quarter of an hour on two cores, `--quick` less than a minute, with errors
+`python -m benchmarks.decision` takes seven minutes on two cores, `--quick` a quarter of one, with errors
 of simulation so large that it judges nothing. Exit code 1 where a limit is not kept.
 """
 
