@@ -114,12 +114,12 @@ def test_sheets_have_every_table_frozen_headers_and_charts(made):
     path = made("complete", "ja")
     book = openpyxl.load_workbook(path)
     assert book.sheetnames[:5] == ["結論", "前提条件", "投資対効果", "キャッシュフロー", "合格率"]
-    grids = [grid for section in build(found("complete"), "ja").sections for grid in section.of(Grid)]
-    for grid in grids:
-        sheet = next(ws for ws in book if ws.title.startswith(grid.title[:20]) and ws.max_row >= len(grid.rows) + 2)
+    grids = [each for section in build(found("complete"), "ja").sections for each in section.of(Grid)]
+    for table in grids:
+        sheet = next(ws for ws in book if ws.title.startswith(table.title[:20]) and ws.max_row >= len(table.rows) + 2)
         assert sheet.freeze_panes == "B3"
-        numbers = [[cell.value for cell in line] for line in sheet.iter_rows(min_row=3, max_col=len(grid.columns))]
-        for row, held in zip(grid.rows, numbers, strict=False):
+        numbers = [[cell.value for cell in line] for line in sheet.iter_rows(min_row=3, max_col=len(table.columns))]
+        for row, held in zip(table.rows, numbers, strict=False):
             for value, cell in zip(row.cells, held, strict=True):
                 if isinstance(value, float) and math.isfinite(value):
                     assert cell == pytest.approx(value)

@@ -84,9 +84,8 @@ class _Months:
                 row, self.left + 1, f"{flow.ref}/(1+{c['discount'].ref})^({month_ref}/12)",
                 value / (1 + c["discount"].value) ** (month / 12), money,
             )  # fmt: skip
-            self.sheet.formula(
-                row, self.left + 2, f"{self.sheet.ref(row - 1, self.left + 2)}+{worth.ref}", float(so_far[0, month]), money
-            )
+            before = self.sheet.ref(row - 1, self.left + 2)
+            self.sheet.formula(row, self.left + 2, f"{before}+{worth.ref}", float(so_far[0, month]), money)
         stays = True
         for month in range(len(self.share), -1, -1):
             row = HEADER + 2 + month
@@ -111,4 +110,3 @@ class _Months:
         for row, key in ((last + 2, "npv"), (last + 3, "payback")):
             self.sheet.text(row, 0, self.w.t(f"office.row.{key}"), "label")
         return worth, back
-
