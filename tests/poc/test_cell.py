@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,8 @@ from small_model import write_untrained
 import rewards
 from rewards.base import UserError
 from sn_eval import models
-from sn_eval.poc.cell import Cell, fingerprinted, run_cell
+from sn_eval.poc.cell import Cell, run_cell
+from sn_eval.poc.fingerprint import fingerprinted
 from sn_eval.results import record as records
 from sn_eval.results.record import Component
 from sn_eval.results.trace import read_trace
@@ -135,7 +137,7 @@ def test_judges_see_the_whole_video_and_cost_the_method_nothing(tmp_path, bright
     made = run(judged, tmp_path / "out", (Spy(),))
     assert seen == [((1, 12, 3, 8, 8), (1, 1, 3, 8, 8), [{"seed": 5}])]
     assert made.record.cost.reward_frames.value == 0
-    assert made.record.scores["spy"] == pytest.approx(float(made.frames[1:].float().mean()) / 255, abs=1e-5)
+    assert made.record.scores["bright"] == pytest.approx(float(made.frames[1:].float().mean()) / 255, abs=1e-5)
 
 
 def test_what_a_broken_model_finished_is_kept(tmp_path, bright):
@@ -191,6 +193,42 @@ def test_what_stands_behind_a_name_is_part_of_the_id(tmp_path, bright):
     assert fingerprinted(cell(bright), small).id != fingerprinted(cell(bright), other).id
 
 
+def test_files_in_a_named_folder_and_the_start_image_are_part_of_the_id(tmp_path, bright):
+    folder, image, model = tmp_path / "weights", tmp_path / "first.png", models.create("gaussian")
+    folder.mkdir()
+    seen = set()
+    for weights, picture in ((b"1", b"a"), (b"2", b"a"), (b"2", b"b")):
+        (folder / "a.bin").write_bytes(weights)
+        image.write_bytes(picture)
+        named = replace(cell(bright, image=str(image)), model=Component(use="gaussian", params={"path": str(folder)}))
+        seen.add(fingerprinted(named, model).id)
+    assert len(seen) == 3
+
+
+def test_a_title_stands_for_a_schedule_and_changes_no_other_id(bright):
+    story = replace(cell(bright), prompts=("a hill", "a lake"), title="a walk")
+    assert (story.text, cell(bright).text) == ("a walk", "a hill")
+    assert story.id != replace(story, title="").id
+
+
+def test_a_schedule_is_filmed_chunk_by_chunk_and_judged_by_its_title(tmp_path, bright):
+    told = []
+
+    class Spy:
+        spec = rewards.create(bright).spec
+
+        def __call__(self, frames, prompts, **about):
+            told.append(prompts)
+            return rewards.create(bright)(frames, prompts, **about)
+
+    story = replace(cell(bright, "plain", judges=(Component(use="spy"),)), prompts=("a hill", "a lake"), title="a walk")
+    made = run(story, tmp_path / "story", (Spy(),)).record
+    alone = run(replace(story, prompts=("a hill",)), tmp_path / "alone", (Spy(),)).record
+    assert told == [["a walk"], ["a walk"]]
+    assert (made.prompt, made.schedule) == ("a walk", ("a hill", "a lake"))
+    assert made.frames_sha256 != alone.frames_sha256
+
+
 def test_records_are_whole_json(tmp_path, bright):
     made = run(cell(bright, knobs={"beams": 1, "candidates": 2, "look": 1, "proposals": ["local"]}), tmp_path / "out")
     records.save(made.record, tmp_path / "out")
@@ -199,3 +237,13 @@ def test_records_are_whole_json(tmp_path, bright):
     assert data["cost"]["energy_joules"]["source"] in ("none", "measured")
     assert records.load(tmp_path / "out") == made.record
     assert torch.isfinite(torch.tensor([v for v in data["scores"].values() if v is not None])).all()
+
+
+def test_every_method_is_scored_by_the_reward_whether_it_searched_or_not(tmp_path):
+    """So the hacking alarm can compare arms by what was searched on."""
+    for method in ("plain", "best_of_n"):
+        (tmp_path / method).mkdir()
+        cell = Cell(("a hill",), Component(use="gaussian"), CHUNKS, Component(use=method), Component(use="x:bright"))
+        made = run_cell(cell, tmp_path / method, models.create("gaussian"), bright(), (red(),))
+        assert 0 < made.record.scores["whole:bright"] < 1
+    assert made.record.scores["whole:bright"] == pytest.approx(made.record.scores["searched:bright"], abs=0.02)
