@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from sn_eval.decision.findings import Findings
-from sn_eval.present.report.model import Facts, Figure, Grid, Paragraph, Report
+from sn_eval.present.report.model import Column, Facts, Figure, Grid, Paragraph, Report
 from sn_eval.present.report.printable import printable
 from sn_eval.present.report.shown import sheet_format
 from sn_eval.present.report.teller import Teller
@@ -80,6 +80,7 @@ def _chart(book: Book, figure: Figure, t: Teller) -> None:
         t("office.column.series"), t("office.column.label"), figure.x.title, figure.y.title,
         *(t(f"office.column.{name}") for name in names[4:]),
     ])  # fmt: skip
+    across, upward = (sheet_format(Column("", axis.format, digits=2)) for axis in (figure.x, figure.y))
     chart = book.book.add_chart({"type": "scatter", "subtype": "straight_with_markers"})
     row = HEADER + 1
     for series in figure.series:
@@ -88,10 +89,10 @@ def _chart(book: Book, figure: Figure, t: Teller) -> None:
             sheet.text(row, 0, series.name)
             sheet.text(row, 1, point.label)
             for column, value in enumerate((point.x, point.y, point.low, point.high), start=2):
-                sheet.value(row, column, value, "General")
+                sheet.value(row, column, value, across if column == 2 else upward)
             if point.y is not None and point.low is not None and point.high is not None:
-                sheet.number(row, 6, max(point.y - point.low, 0.0), "General")
-                sheet.number(row, 7, max(point.high - point.y, 0.0), "General")
+                sheet.number(row, 6, max(point.y - point.low, 0.0), upward)
+                sheet.number(row, 7, max(point.high - point.y, 0.0), upward)
             row += 1
         if series.points:
             chart.add_series(_series(sheet, series.name, first, row - 1, series.draw))
