@@ -78,7 +78,8 @@ def attempt(
     wanted, judged = scores.get("wanted"), {name: value for name, value in scores.items() if name != "wanted"}
     steady = judged.get("steady")
     return Attempt(
-        cells=(f"{prompt}/{arm}/{repeat}",), prompt=prompt, arm=arm, repeat=repeat, scores=judged, searched=wanted,
+        cells=(f"{prompt}/{arm}/{repeat}",), prompt=prompt, arm=arm, repeat=repeat, scores=judged,
+        searched=wanted, rewarded=wanted,
         accepted=None if steady is None else float(steady >= 0.5), video_seconds=5.0,
         compute=Compute("cpu", nfe / 10, nfe / 20, nfe, nfe / 100, None, "estimated"), **more,
     )  # fmt: skip

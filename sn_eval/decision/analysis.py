@@ -28,7 +28,7 @@ from sn_eval.decision.findings import (
     Verdict,
     known,
 )
-from sn_eval.decision.label_correction import corrected_acceptance
+from sn_eval.decision.label_correction import corrected_acceptance, corrected_difference
 from sn_eval.decision.numbers import cell_sets, numbered
 from sn_eval.decision.power import needed, power_of
 from sn_eval.decision.prices import PriceList, hour_price, load_prices
@@ -165,8 +165,7 @@ def _decided(
     """The findings with their verdict, and with how much they could see."""
     primary = next((each for each in findings.comparisons if each.primary), None)
     if primary is None:
-        undeclared = not asked
-        return replace(findings, verdict=_open(findings, undeclared))
+        return replace(findings, verdict=_open(findings, not material.experiment.primary))
     question = asked[0]
     threshold, kind = _threshold(findings, question)
     case = Case(
@@ -175,10 +174,14 @@ def _decided(
         material.rules_changed, _validity(material),
     )  # fmt: skip
     power = _power(primary, threshold, material.experiment)
+    corrected = _judged_by_people(material, primary, arms, look)
     evidence = Evidence(
-        question.choice.arm, question.primary.outcome, _uplift(primary), threshold, kind,
+        question.choice.arm, question.primary.outcome, corrected or _uplift(primary), threshold, kind,
         findings.roi.break_even_uplift if findings.roi else None, look is not None, checks(case),
-        {"planned": float(len(material.planned)), **_further(findings, question, power, primary, threshold)},
+        {
+            "planned": float(len(material.planned)), "by": "people" if corrected else "check",
+            **_further(findings, question, power, primary, threshold),
+        },
     )  # fmt: skip
     return replace(findings, verdict=decide(evidence), power=power)
 
@@ -203,6 +206,22 @@ def _uplift(primary: Compared) -> Estimate:
     if primary.higher_is_better or value is None:
         return Estimate(value, low, high, primary.p)
     return Estimate(-value, None if high is None else -high, None if low is None else -low, primary.p)
+
+
+def _judged_by_people(
+    material: Material, primary: Compared, arms: Mapping[str, Arm], look: float | None
+) -> Estimate | None:
+    """The uplift of acceptance, corrected by labels of both arms; None where there are too few of them.
+
+    A search may please the check more than people: where labels can tell, the verdict rests on them.
+    """
+    if primary.outcome != ACCEPTANCE or look is None:
+        return None
+    pair = [arms[name] for name in (primary.arm, primary.against)]
+    labels = [_labelled(material, arm) for arm in pair]
+    values = [arm.values(ACCEPTANCE) for arm in pair]
+    found = corrected_difference(*values, *labels, confidence=look).difference
+    return found if found.value is not None else None
 
 
 def _power(primary: Compared, threshold: float, experiment: Experiment) -> Power:
@@ -250,20 +269,24 @@ def _validity(material: Material) -> float | None:
 
 
 def _corrected(material: Material, arms: Mapping[str, Arm]) -> dict[str, Estimate]:
-    """Acceptance by arm, corrected with people's labels."""
-    if not material.labels or not material.experiment.acceptance:
+    """Acceptance by arm, corrected with people's labels, where each attempt is one video."""
+    confidence = material.experiment.rules.confidence
+    return {
+        name: corrected_acceptance(arm.values(ACCEPTANCE), labels, confidence=confidence).acceptance
+        for name, arm in arms.items()
+        if (labels := _labelled(material, arm))
+    }
+
+
+def _labelled(material: Material, arm: Arm) -> dict[Pair, float | None]:
+    """People's verdict on the attempts of an arm; none where they are the acceptance themselves."""
+    if not material.experiment.acceptance or any(len(attempt.cells) > 1 for attempt in arm.attempts):
         return {}
-    found = {}
-    for name, arm in arms.items():
-        labels = {
-            (a.prompt, a.repeat): material.labels[a.cells[0]] for a in arm.attempts if a.cells[0] in material.labels
-        }  # fmt: skip
-        if all(len(attempt.cells) == 1 for attempt in arm.attempts):
-            corrected = corrected_acceptance(
-                arm.values(ACCEPTANCE), labels, confidence=material.experiment.rules.confidence
-            )
-            found[name] = corrected.acceptance
-    return found
+    return {
+        (attempt.prompt, attempt.repeat): material.labels[attempt.cells[0]]
+        for attempt in arm.attempts
+        if attempt.cells[0] in material.labels
+    }
 
 
 # --- what lies in the folder ------------------------------------------------------------------------------

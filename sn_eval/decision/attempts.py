@@ -76,7 +76,8 @@ def _attempt(experiment: Experiment, plan: Plan, cell: Planned, record: Record, 
     accepted = judge_acceptance(scores, criteria) if criteria else labels.get(cell.cell)
     return Attempt(
         cells=(cell.cell,), prompt=cell.prompt, arm=cell.arm, repeat=cell.repeat, group=cell.group, split=cell.split,
-        scores=scores, searched=None if plan.searched is None else record.scores.get(plan.searched),
+        scores=scores, searched=record.scores.get(plan.searched or ""),
+        rewarded=record.scores.get(plan.rewarded or plan.searched or ""),
         accepted=accepted, video_seconds=record.seconds_of_video, compute=compute_of(record),
     )  # fmt: skip
 

@@ -38,7 +38,8 @@ class Compute:
 class Attempt:
     """One video, or the expected one of several (order statistics of videos made elsewhere).
 
-    cells: ids behind it. scores: by evaluator label; searched: by what was searched on. accepted: 1, 0, a share between
+    cells: ids behind it. scores: by evaluator label; searched: by what was searched on, as the search saw it; rewarded:
+    the same reward's verdict on the whole video. accepted: 1, 0, a share between
     for an expected attempt, None where criteria could not be decided. weight: how many independent attempts it is
     worth. failed: no usable video came out (that is a rejected attempt); why: in one line.
     """
@@ -51,6 +52,7 @@ class Attempt:
     split: Literal["dev", "confirm"] = "confirm"
     scores: Mapping[str, float | None] = field(default_factory=dict)
     searched: float | None = None
+    rewarded: float | None = None
     accepted: float | None = None
     weight: float = 1.0
     video_seconds: float = 0.0

@@ -147,6 +147,7 @@ def _expectation(some: Sequence[Attempt], chance: Chances, size: int, arm: str) 
         some[0],
         cells=tuple(cell for each in some for cell in each.cells),
         arm=arm, repeat=0, scores=shown.scores(), searched=shown.mean(lambda each: each.searched),
+        rewarded=shown.mean(lambda each: each.rewarded),
         accepted=shown.mean(lambda each: each.accepted), weight=float(len(some) // size),
         video_seconds=shown.mean(lambda each: each.video_seconds) or 0.0,
         compute=_compute([each.compute for each in some], size), failed=failed, why=some[0].why if failed else "",

@@ -1,6 +1,7 @@
 """Parts of the findings, each from the arms: figures, scaling, selection, previews, hacking, losing prompts."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from sn_eval.decision.arms import Arm, value_of
 from sn_eval.decision.comparisons import Question, higher_is_better
@@ -89,7 +90,11 @@ def selection(
     candidates: Sequence[Attempt], baseline: str, judges: Sequence[Judge], seen: Sequence[str]
 ) -> tuple[SelectorRegret, ...]:
     """What choosing by the searched reward among candidates, or repeats of the baseline, is worth to each judge."""
-    shown = [a for a in candidates if a.prompt in seen and a.arm in (baseline, "candidate")]
+    shown = [
+        a if a.searched is not None else replace(a, searched=a.rewarded)  # plain videos were scored afterwards only
+        for a in candidates
+        if a.prompt in seen and a.arm in (baseline, "candidate")
+    ]
     outcomes = {ACCEPTANCE: True} | {judge.label: judge.higher_is_better for judge in judges}
     found = [selector_regret(outcome, shown, higher_is_better=better) for outcome, better in outcomes.items()]
     return tuple(regret for regret in found if regret is not None)
@@ -112,7 +117,7 @@ def gamed(
     if chosen is None or chosen.arm not in arms or baseline not in arms:
         return None
     ours, theirs = (
-        {(a.prompt, a.repeat): a.searched for a in arms[name].attempts} for name in (chosen.arm, baseline)
+        {(a.prompt, a.repeat): a.rewarded for a in arms[name].attempts} for name in (chosen.arm, baseline)
     )  # fmt: skip
     held_out = {
         each.outcome: each.difference

@@ -20,11 +20,6 @@ class Cast:
     reward: Reward
     evaluators: tuple[Reward, ...]
 
-    @property
-    def searched(self) -> str:
-        """Key in `record.scores` of the reward that is searched on."""
-        return f"searched:{self.reward.spec.name}"
-
 
 def make_cast(experiment: Experiment) -> Cast:
     """Make them, the model last since it is the largest.

@@ -5,7 +5,7 @@ The folder ends with `video.mp4`, `trace.jsonl`, `contact_sheet.png` and, writte
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -167,27 +167,39 @@ def run_cell(
                 seed=cell.seed, trace=trace.write, on_progress=on_progress,
             )  # fmt: skip
     frames = torch.cat(keep) if judges else None
-    scores: dict[str, float | None] = {} if reward is None else {f"searched:{reward.spec.name}": made.score}
+    scores: dict[str, float | None] = {} if reward is None else {search_key(reward): made.score}
     scores |= {f"preview_correlation@{look}": rho for look, rho in made.correlations.items()}
     unscored: dict[str, Exception] = {}
     if frames is not None:
-        verdicts, unscored = _judged(cell, judges, frames, 0 if begin is None else len(begin), model.fps)
+        asked = {key_of(judge.spec): judge for judge in judges}
+        if reward is not None:  # of every method's video, searched or not: only so can arms be compared by it
+            asked[reward_key(reward)] = reward
+        verdicts, unscored = _judged(cell, asked, frames, 0 if begin is None else len(begin), model.fps)
         scores |= verdicts
     _sheets(folder, cell, sheet, tap, model.fps)
     record = _record(cell, rollout, method, model, meter, made, video, scores)
     return Outcome(record, frames, unscored)
 
 
+def search_key(reward: Reward) -> str:
+    """Key in `record.scores` of the mean piece score by which a search chose."""
+    return f"searched:{reward.spec.name}"
+
+
+def reward_key(reward: Reward) -> str:
+    """Key in `record.scores` of the same reward's verdict on the whole video."""
+    return f"whole:{reward.spec.name}"
+
+
 def _judged(
-    cell: Cell, judges: Sequence[Reward], frames: UInt8[Tensor, "t 3 H W"], start: int, fps: float
+    cell: Cell, judges: Mapping[str, Reward], frames: UInt8[Tensor, "t 3 H W"], start: int, fps: float
 ) -> tuple[dict[str, float | None], dict[str, Exception]]:
-    """Every judge's verdict on the whole video, and why one has none; start: frames that the video began from."""
+    """Every judge's verdict on the whole video by its key, and why one has none; start: frames that it began from."""
     scores: dict[str, float | None] = {}
     unscored: dict[str, Exception] = {}
     whole = frames[None].float() / 255
     about: dict[str, Any] = {"fps": fps, "anchor": whole[:, : max(start, 1)], "metadata": [{"seed": cell.seed}]}
-    for judge in judges:
-        key = key_of(judge.spec)
+    for key, judge in judges.items():
         try:
             verdict = judge(whole[:, start:], [cell.text], **about)
         except Exception as error:  # a user's own evaluator may raise anything

@@ -14,7 +14,7 @@ from rewards.base import UserError
 from sn_eval import rollouts
 from sn_eval.interfaces import Rollout
 from sn_eval.poc.cast import Cast, judges_of
-from sn_eval.poc.cell import Cell, check_prompts, make_method
+from sn_eval.poc.cell import Cell, check_prompts, make_method, reward_key, search_key
 from sn_eval.poc.fingerprint import Fingerprints
 from sn_eval.poc.sources import sources_key
 from sn_eval.results.experiment import Budget, Experiment, Method, Prompt
@@ -66,7 +66,8 @@ def make_plan(experiment: Experiment, cast: Cast, earlier: Plan | None = None) -
                 )  # fmt: skip
     plan = Plan(
         baseline=next(arm.name for arm in found if arm.method.label == experiment.baseline),
-        searched=cast.searched, judges=judges_of(experiment, cast), cells=tuple(planned),
+        searched=search_key(cast.reward), rewarded=reward_key(cast.reward), judges=judges_of(experiment, cast),
+        cells=tuple(planned),
         declared=earlier.declared if earlier else declared(experiment),
         declared_on=earlier.declared_on if earlier else datetime.now(UTC).isoformat(timespec="seconds"),
         sources=sources_key(experiment), notes=_notes(experiment),
@@ -146,14 +147,15 @@ def fitting(experiment: Experiment, amount: float, rollout: Rollout) -> list[flo
     """The nearest amounts below and above, among whole plain videos, that suit every sized method."""
     budget, one = experiment.budget, one_video(rollout)
     assert budget is not None
-    sized = [make_method(_bare(method)) for method in experiment.methods if method.budget == "solve"]
+    methods: list[Any] = [make_method(_bare(method)) for method in experiment.methods if method.budget == "solve"]
 
     def fits(videos: int) -> bool:
         nfe = videos * one
         try:
-            return all(near(each.sized(nfe, rollout).evaluations(rollout), nfe, budget) for each in sized)
+            sized = [(method, method.sized(nfe, rollout)) for method in methods]
         except UserError:  # too small for one of them
             return False
+        return all(fit is method or near(fit.evaluations(rollout), nfe, budget) for method, fit in sized)
 
     here = in_nfe(amount, budget, rollout) / one
     below = next((n for n in range(int(-(-here // 1)) - 1, max(0, int(here) - FARTHEST), -1) if fits(n)), None)

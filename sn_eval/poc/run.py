@@ -205,8 +205,8 @@ class _Loop:
     retries: int
     watched: Watched
     spending: "Spending"
-    ledger: _Ledger = field(init=False)
-    where: "Environment" = field(init=False)
+    ledger: _Ledger = field(init=False, repr=False)
+    where: "Environment" = field(init=False, repr=False)
     made: int = 0
     strikes: int = 0
     last_failure: str = ""

@@ -348,8 +348,8 @@ class Experiment(Declared):
 
     reward: what is searched on. evaluators: what results are judged by; one of a family that was searched on is refused
     unless `allow_same_family`, and is then marked in every table. prices, business: without them there is no ROI, and
-    the verdict can be no Go. labels: file of people's verdicts (as for `evaluate --labels`; a video is named by its cell's
-    id or by a path with it), which correct the acceptance, or are it where there are no criteria.
+    the verdict can be no Go. labels: file of people's verdicts (as for `evaluate --labels`; a video is named by its
+    cell's id or by a path with it), which correct the acceptance, or are it where there are no criteria.
     """
 
     name: Name

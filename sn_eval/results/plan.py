@@ -59,7 +59,8 @@ class Plan(Frozen):
     """All cells in the order in which they run.
 
     kind: "generated" by this toolkit or "imported" from elsewhere. searched: key in `record.scores` of the reward that
-    the search maximised (for imported videos: that candidates were chosen by), if there is one. baseline: an arm.
+    the search maximised (for imported videos: that candidates were chosen by), if there is one. rewarded: key of that
+    reward's verdict on whole videos, which every arm has. baseline: an arm.
     declared: sha256 of the rules (acceptance, primary, looks, rules) that stood in the spec when the first cell ran,
     and when that was, so that a later change of them is seen. sources: what the ids were made from, as far as it can be
     seen without a model (`sn_eval.poc.sources`): the same sources need no model to know that nothing is left to do.
@@ -69,6 +70,7 @@ class Plan(Frozen):
     kind: Literal["generated", "imported"] = "generated"
     baseline: str
     searched: str | None = None
+    rewarded: str | None = None
     judges: tuple[Judge, ...]
     cells: tuple[Planned, ...]
     declared: str = ""

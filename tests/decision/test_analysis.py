@@ -249,3 +249,17 @@ def test_prompts_that_are_all_alike_are_no_certainty():
     assert reason(findings, "uplift").holds is None
     everything = found(declared(confirm=12), lambda *_: {"steady": 1.0, "moving": 0.5, "wanted": 0.5})
     assert 0.7 < everything.arm("plain").acceptance.low < everything.arm("plain").acceptance.high == 1
+
+
+def test_the_verdict_rests_on_people_where_they_judged_both_arms():
+    """The check passes nearly everything of the search; people pass as much of it as of the plain videos."""
+    whole = material(declared(), better)
+    labels = {a.cells[0]: float(int(a.prompt.split()[1]) % 2 == 0) for a in whole.attempts}
+    labels |= {a.cells[0]: a.accepted for a in whole.attempts if a.arm == "plain"}
+    findings = found(declared(), better, labels=labels)
+    assert next(each for each in findings.comparisons if each.primary).difference.mean == pytest.approx(0.4)
+    assert findings.verdict.uplift.value == pytest.approx(0.0, abs=0.02)
+    assert reason(findings, "uplift").values["by"] == "people"
+    assert findings.verdict.decision != "go"
+    few = dict(list(labels.items())[:10])
+    assert reason(found(declared(), better, labels=few), "uplift").values["by"] == "check"

@@ -239,11 +239,10 @@ def test_records_are_whole_json(tmp_path, bright):
     assert torch.isfinite(torch.tensor([v for v in data["scores"].values() if v is not None])).all()
 
 
-def test_every_method_is_scored_by_the_reward_whether_it_searched_or_not(tmp_path):
+def test_every_method_is_scored_by_the_reward_whether_it_searched_or_not(tmp_path, bright):
     """So the hacking alarm can compare arms by what was searched on."""
+    judge = rewards.create(bright)
     for method in ("plain", "best_of_n"):
-        (tmp_path / method).mkdir()
-        cell = Cell(("a hill",), Component(use="gaussian"), CHUNKS, Component(use=method), Component(use="x:bright"))
-        made = run_cell(cell, tmp_path / method, models.create("gaussian"), bright(), (red(),))
+        made = run(cell(bright, method), tmp_path / method, (judge,))
         assert 0 < made.record.scores["whole:bright"] < 1
     assert made.record.scores["whole:bright"] == pytest.approx(made.record.scores["searched:bright"], abs=0.02)
