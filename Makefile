@@ -20,8 +20,9 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
 
-demo: $(STAMP)  ## compare plain, best-of-n and ScalingNoise with the embedded model (minutes, no GPU)
-	$(BIN)/sn-eval compare --suite demo --out runs/demo
+demo: $(STAMP)  ## a small PoC from an experiment file to a verdict and its report (minutes, no GPU)
+	$(BIN)/sn-eval poc run tabletop-mini --executor process --out runs/demo
+	$(BIN)/sn-eval poc report runs/demo
 
 lint: $(STAMP)  ## style, import layers, types
 	$(BIN)/ruff check .

@@ -230,21 +230,22 @@ class PlainBars:
 
 @dataclass
 class PlainBar:
-    """Speaks every SECONDS_BETWEEN_LINES, and when it is done."""
+    """Speaks every SECONDS_BETWEEN_LINES, and when it is done, if it has spoken before: short steps pass in silence."""
 
     bars: PlainBars
     what: str
     total: float | None
     first: tuple[float, float] | None = None  # time and amount: a resumed run does not begin at 0
+    spoke: bool = False
 
     def __call__(self, done: float, total: float | None = None, note: str = "") -> None:
         """Say so, unless somebody has just spoken."""
         self.total = self.total if total is None else total
         now = time.monotonic()
         self.first = self.first or (now, done)
-        if now - self.bars.spoke < SECONDS_BETWEEN_LINES and not (self.total and done >= self.total):
+        if now - self.bars.spoke < SECONDS_BETWEEN_LINES and not (self.spoke and self.total and done >= self.total):
             return
-        self.bars.spoke = now
+        self.bars.spoke, self.spoke = now, True
         state = f"{done / self.total:.0%}{self._left(now, done)}" if self.total else f"{done:g}"
         self.bars.say(" · ".join(part for part in (f"{self.what}: {state}", note) if part))
 

@@ -60,7 +60,7 @@ def highest_price(
     apart = saving + more  # what it saves apart from computing
     if more <= 0:
         return None, AT_ANY_PRICE if apart >= 0 else ONLY_ABOVE
-    if apart <= 0:
+    if apart <= 1e-9 * (before + after):  # nothing but rounding
         return None, AT_NO_PRICE
     return price * apart / more, BELOW
 

@@ -194,6 +194,17 @@ def test_progress_off_a_terminal_is_a_line_now_and_then_on_stderr(capsys):
     assert said.err.splitlines() == ["making: 1%", "making: 100%"]
 
 
+def test_steps_within_a_long_work_do_not_fill_a_log(capsys):
+    with console.progress() as bars:
+        whole, step = bars.add("videos"), bars.add("this video")
+        for number in range(5):
+            whole(number, 5)
+            step(0, 1)
+            step(1, 1)
+        whole(5, 5)
+    assert capsys.readouterr().err.splitlines() == ["videos: 0%", "videos: 100%"]
+
+
 def test_the_time_left_counts_from_where_a_resumed_run_began(capsys, monkeypatch):
     clock = iter([0.0, 100.0])
     monkeypatch.setattr(time, "monotonic", lambda: next(clock))
