@@ -21,8 +21,8 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $@
 
 demo: $(STAMP)  ## a small PoC from an experiment file to a verdict and its report (minutes, no GPU)
-	$(BIN)/sn-eval poc run tabletop-mini --executor process --out runs/demo
-	$(BIN)/sn-eval poc report runs/demo
+	$(BIN)/sn-eval poc run tabletop-mini --executor process
+	$(BIN)/sn-eval poc report runs/tabletop-mini
 
 lint: $(STAMP)  ## style, import layers, types
 	$(BIN)/ruff check .
