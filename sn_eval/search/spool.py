@@ -38,7 +38,7 @@ class Spool:
 
     def show(self, video: int) -> None:
         """Emits one of the videos, piece by piece."""
-        if self._folder is None:
+        if self._folder is None or not self._shapes:  # cut short before its first piece, there is nothing to show
             return
         with self._file(video).open("rb") as file:
             for shape in self._shapes:
