@@ -118,6 +118,9 @@ def power_of(outcome: str, differences: Sequence[float], effect: float | None, c
         words = f"power unknown: {n} prompt{'' if n == 1 else 's'} with both arms; the spread takes at least 2"
         return Power(outcome, n, effect, None, None, None, None, None, words)
     spread = float(np.std(differences, ddof=1))
+    if spread <= 1e-12 * max(map(abs, differences)):
+        words = f"power unknown: all {n} prompts differ by the same amount, so their spread is not known"
+        return Power(outcome, n, effect, None, None, None, None, None, words)
     least = detectable(spread, n, USUAL, confidence)
     seen = f"{n} prompts would show a difference of {least:.3g} with a chance of {USUAL:.0%}"
     if not effect:

@@ -112,3 +112,9 @@ def test_extremes_are_numbers():
             assert 0 <= power(float(effect), 1.0, n) <= 1
     assert needed(1e-9, 1.0) is None
     assert needed(100.0, 1.0) <= 3
+
+
+def test_prompts_that_are_all_alike_tell_no_power():
+    found = power_of("acceptance", [0.0] * 12, 0.1)
+    assert (found.spread, found.power, found.detectable, found.needed_80) == (None, None, None, None)
+    assert "power unknown" in found.words
