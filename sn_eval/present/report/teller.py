@@ -233,6 +233,8 @@ class Teller:
         """A rule and how it came out, in a sentence."""
         told = {name: self._told(reason, name, value) for name, value in reason.values.items()}
         text = self(f"reason.{reason.code}.{OUTCOMES[reason.holds]}", **told)
+        if reason.code == "uplift" and reason.values.get("by") == "people":
+            text = f"{text} {self('reason.by_people')}"
         money = reason.code == "profit" or reason.values.get("threshold_kind") == "break_even"
         return self.marked(text, self.mark if money else "")
 
