@@ -31,18 +31,17 @@ from sn_eval.decision.findings import (
 from sn_eval.decision.label_correction import corrected_acceptance, corrected_difference
 from sn_eval.decision.numbers import cell_sets, numbered
 from sn_eval.decision.power import needed, power_of
-from sn_eval.decision.prices import PriceList, hour_price, load_prices
+from sn_eval.decision.prices import PriceList, hour_price, prices_of
 from sn_eval.decision.ranks import Estimate
 from sn_eval.decision.sequential import look_confidence, prompts_at
 from sn_eval.decision.statistics import Pair
 from sn_eval.decision.verdict import Evidence, decide
 from sn_eval.results.experiment import ACCEPTANCE, Experiment
 from sn_eval.results.files import ResultsError
-from sn_eval.results.plan import Judge, Plan
+from sn_eval.results.plan import Judge, Plan, method_of
 from sn_eval.results.record import Record
 from sn_eval.results.run_folder import RunFolder, declared
 
-PRICES = "prices.yaml"
 PREVIEW = "preview_correlation@"  # how records name the rank correlation of a look
 
 
@@ -103,7 +102,7 @@ def conclude(
     seen, look = look_at(material)
     attempts = [attempt for attempt in material.attempts if attempt.split == "dev" or attempt.prompt in seen]
     confirm, dev = (arms_of(attempts, baseline, split) for split in ("confirm", "dev"))
-    methods = {arm: parts.method_of(arm) for arm in (*confirm, *dev)}
+    methods = {arm: method_of(arm) for arm in (*confirm, *dev)}
     asked = questions(experiment, methods, baseline, dev, judges)
     chosen = asked[0].choice if asked else None
     compared = comparisons(confirm, baseline, asked, judges, experiment.rules.confidence, look)
@@ -317,10 +316,8 @@ def _price(run: RunFolder, prices: PriceList | None) -> tuple[HourPrice | None, 
     """(price of a device-hour, why there is none). The list is the given one, else the run's copy."""
     if run.experiment.prices is None:
         return None, "the experiment declares no prices"
-    own = run.folder / PRICES
     try:
-        rows = prices or load_prices(own if own.is_file() else None)
-        return hour_price(run.experiment.prices, rows), ""
+        return hour_price(run.experiment.prices, prices or prices_of(run.folder)), ""
     except ResultsError as error:
         return None, str(error)
 

@@ -12,6 +12,7 @@ from sn_eval.decision.roi import ArmEconomics, roi
 from sn_eval.results.evaluation import mean_of_known
 from sn_eval.results.experiment import ACCEPTANCE, Business, Experiment, Prices
 from sn_eval.results.files import ResultsError
+from sn_eval.results.plan import videos_of
 
 
 @dataclass(frozen=True)
@@ -78,8 +79,8 @@ def _compute(business: Business, pair: tuple[Arm, Arm], price: HourPrice | None)
 def _times(pair: tuple[Arm, Arm]) -> float:
     """How many times the compute of the first arm the second takes."""
     baseline, arm = pair
-    if arm.name.endswith("videos"):
-        return float(arm.name.partition("@")[2].removesuffix("videos"))
+    if videos := videos_of(arm.name):
+        return videos
     for what in ("seconds", "nfe"):
         ours, theirs = (mean_of_known([getattr(a.compute, what) for a in each.attempts]) for each in (arm, baseline))
         if ours and theirs:

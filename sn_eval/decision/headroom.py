@@ -14,11 +14,13 @@ from typing import Any, Literal
 
 import numpy as np
 
-from sn_eval.decision.findings import Attempt, PreviewValue, SelectorRegret, known
+from sn_eval.decision.arms import value_of
+from sn_eval.decision.findings import Attempt, PreviewValue, SelectorRegret
 from sn_eval.decision.order_statistics import CANDIDATE, chances, expected, oracle
 from sn_eval.decision.power import needed
 from sn_eval.decision.selection import selector_regret
 from sn_eval.decision.variance_components import VarianceComponents, variance_components
+from sn_eval.results.evaluation import mean_of_known
 from sn_eval.results.experiment import ACCEPTANCE, Experiment
 from sn_eval.results.files import ResultsError
 from sn_eval.results.plan import Judge
@@ -147,23 +149,19 @@ def _as_candidate(sample: Attempt, number: int) -> Attempt:
     return replace(sample, arm=CANDIDATE, repeat=number)
 
 
-def _value(attempt: Attempt, outcome: str) -> float | None:
-    return attempt.accepted if outcome == ACCEPTANCE else attempt.scores.get(outcome)
-
-
 def _means(attempts: Sequence[Attempt], outcome: str) -> dict[str, float]:
     """Mean over prompts by arm."""
     grouped: dict[str, list[float | None]] = defaultdict(list)
     for attempt in attempts:
-        grouped[attempt.arm].append(_value(attempt, outcome))
-    return {arm: sum(there) / len(there) for arm, values in grouped.items() if (there := known(values))}
+        grouped[attempt.arm].append(value_of(attempt, outcome))
+    return {arm: mean for arm, values in grouped.items() if (mean := mean_of_known(values)) is not None}
 
 
 def _values(candidates: Sequence[Attempt], outcome: str) -> dict[str, list[tuple[float | None, float]]]:
     """(searched, outcome) of every candidate that has the outcome, by prompt."""
     grouped: dict[str, list[tuple[float | None, float]]] = defaultdict(list)
     for each in candidates:
-        if (value := _value(each, outcome)) is not None:
+        if (value := value_of(each, outcome)) is not None:
             grouped[each.prompt].append((each.searched, value))
     return dict(grouped)
 

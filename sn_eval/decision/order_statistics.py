@@ -18,8 +18,9 @@ from math import comb
 import numpy as np
 from jaxtyping import Float
 
-from sn_eval.decision.findings import Attempt, Compute, known
-from sn_eval.results.experiment import ACCEPTANCE
+from sn_eval.decision.arms import value_of
+from sn_eval.decision.findings import Attempt, Compute
+from sn_eval.results.evaluation import mean_of_known
 from sn_eval.results.files import ResultsError
 from sn_eval.results.plan import arm_name
 
@@ -68,7 +69,7 @@ def oracle(
     sign = 1.0 if higher_is_better else -1.0
 
     def ranked_by(attempt: Attempt) -> float | None:
-        value = attempt.accepted if outcome == ACCEPTANCE else attempt.scores.get(outcome)
+        value = value_of(attempt, outcome)
         return None if value is None else sign * value
 
     return tuple(
@@ -170,5 +171,5 @@ def _compute(each: Sequence[Compute], size: int) -> Compute:
 
 
 def _times(size: int, values: Sequence[float | None]) -> float | None:
-    there = known(values)
-    return size * sum(there) / len(there) if there else None
+    mean = mean_of_known(values)
+    return None if mean is None else size * mean

@@ -17,23 +17,14 @@ from sn_eval.decision.findings import (
     ScalingFit,
     SelectorRegret,
 )
+from sn_eval.decision.order_statistics import CANDIDATE
 from sn_eval.decision.ranks import Estimate
 from sn_eval.decision.scaling import fit_scaling
 from sn_eval.decision.selection import hacking, preview_value, selector_regret
 from sn_eval.decision.statistics import Pair, paired_difference
+from sn_eval.results.evaluation import mean_of_known
 from sn_eval.results.experiment import ACCEPTANCE, Experiment
-from sn_eval.results.plan import Judge
-
-SEARCHED = "searched"  # outcome: the reward that was maximised
-
-
-def method_of(arm: str) -> str:
-    """The method of an arm.
-
-    >>> method_of("best_of_n@4videos"), method_of("plain")
-    ('best_of_n', 'plain')
-    """
-    return arm.partition("@")[0]
+from sn_eval.results.plan import Judge, method_of, videos_of
 
 
 def describe(
@@ -81,9 +72,8 @@ def scaling(
 def _spent(arm: Arm, unit: str, start: bool) -> float | None:
     """Mean compute of an arm's attempts, in the unit of the budgets."""
     if unit == "videos":
-        return 1.0 if start else float(arm.name.partition("@")[2].removesuffix("videos") or 0) or None
-    spent = [attempt.compute.nfe for attempt in arm.attempts if attempt.compute.nfe is not None]
-    return sum(spent) / len(spent) if spent else None
+        return 1.0 if start else videos_of(arm.name)
+    return mean_of_known([attempt.compute.nfe for attempt in arm.attempts])
 
 
 def selection(
@@ -93,7 +83,7 @@ def selection(
     shown = [
         a if a.searched is not None else replace(a, searched=a.rewarded)  # plain videos were scored afterwards only
         for a in candidates
-        if a.prompt in seen and a.arm in (baseline, "candidate")
+        if a.prompt in seen and a.arm in (baseline, CANDIDATE)
     ]
     outcomes = {ACCEPTANCE: True} | {judge.label: judge.higher_is_better for judge in judges}
     found = [selector_regret(outcome, shown, higher_is_better=better) for outcome, better in outcomes.items()]

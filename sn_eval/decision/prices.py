@@ -18,6 +18,7 @@ from sn_eval.decision.findings import Compute, HourPrice
 from sn_eval.results.experiment import Declared, Exchange, Owned, Prices, Sourced
 from sn_eval.results.files import ResultsError
 from sn_eval.results.paths import data_path
+from sn_eval.results.run_folder import PRICES
 
 FILE_NAME = "prices.yaml"
 UNKNOWN = ("extra_forbidden", "invalid_key")  # how pydantic calls a key that is not ours
@@ -80,6 +81,12 @@ def load_prices(path: Path | None = None) -> PriceList:
     shipped = data_path(FILE_NAME)
     rows = _read(shipped)
     return PriceList(rows | _read(path), f"{path} or the shipped list") if path else PriceList(rows, FILE_NAME)
+
+
+def prices_of(run: Path) -> PriceList:
+    """The list that lies in a run's folder; the shipped one where there is none."""
+    own = run / PRICES
+    return load_prices(own if own.is_file() else None)
 
 
 def hour_price(prices: Prices, rows: PriceList) -> HourPrice:

@@ -10,12 +10,12 @@ from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Float
-from scipy.special import comb
 
+from sn_eval.decision.arms import value_of
 from sn_eval.decision.findings import Attempt, Hacking, PreviewValue, SelectorRegret
+from sn_eval.decision.order_statistics import chances
 from sn_eval.decision.ranks import Estimate
 from sn_eval.decision.statistics import Pair, PairedDifference, interval, sign_flip_p
-from sn_eval.results.experiment import ACCEPTANCE
 
 
 def selector_regret(
@@ -34,7 +34,7 @@ def selector_regret(
     sign = 1 if higher_is_better else -1
     grouped: dict[str, list[tuple[float, float]]] = defaultdict(list)
     for attempt in candidates:
-        value = attempt.accepted if outcome == ACCEPTANCE else attempt.scores.get(outcome)
+        value = value_of(attempt, outcome)
         if attempt.searched is not None and value is not None:
             grouped[attempt.prompt].append((attempt.searched, sign * value))
     tables = [np.array(rows, dtype=float) for rows in grouped.values() if len(rows) > 1]
@@ -55,10 +55,7 @@ def _best(by: Float[np.ndarray, "n"], values: Float[np.ndarray, "n"], size: int)
     >>> _best(np.array([1.0, 2.0, 3.0]), np.array([0.0, 3.0, 6.0]), 2)
     5.0
     """
-    _, places = np.unique(by, return_inverse=True)
-    alike = (np.bincount(places, values) / np.bincount(places))[places]  # equal ones share the choice
-    chances = comb(np.arange(len(by)), size - 1) / comb(len(by), size)
-    return float(chances @ alike[np.argsort(by, kind="stable")])
+    return float(chances(by.tolist(), size) @ values)
 
 
 def preview_value(

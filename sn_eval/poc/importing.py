@@ -14,23 +14,24 @@ from pathlib import Path
 import rewards
 from rewards.base import Reward, UserError
 from sn_eval import metrics
+from sn_eval.decision.order_statistics import CANDIDATE
 from sn_eval.decision.prices import load_prices
 from sn_eval.metrics.base import key_of
 from sn_eval.poc.candidates import Candidate, Candidates, comparable, find_candidates
 from sn_eval.poc.imported_spec import EVALUATORS, SELECTOR, default_experiment, experiment_by, run_name, spec_text
 from sn_eval.poc.measuring import IMPORTED, Instruments, evaluator, plays_in_browsers, selector, take
+from sn_eval.results.evaluation import mean_of_known
 from sn_eval.results.experiment import Evaluator, Experiment
 from sn_eval.results.experiment_file import load_experiment
 from sn_eval.results.files import write_whole
 from sn_eval.results.plan import FILE_NAME, Judge, Plan, Planned
 from sn_eval.results.record import Component
-from sn_eval.results.run_folder import SPEC, declared
+from sn_eval.results.run_folder import PRICES, SPEC, declared
 from sn_eval.results.store import RunStore
 
 ID_VERSION = "v1"
-CANDIDATE = "candidate"
 DEFAULT_REWARD = Component(use="anchor_consistency")
-LABELS, PRICES = "labels.csv", "prices.yaml"
+LABELS = "labels.csv"
 
 
 @dataclass(frozen=True)
@@ -203,7 +204,7 @@ class _Run:
             notes = list(self.before.notes) if self.before else []
         else:
             source = self.rules.spec
-            write_whole(root / SPEC, spec_text(experiment, _mean([v.cost for v in found.videos]), source))
+            write_whole(root / SPEC, spec_text(experiment, mean_of_known([v.cost for v in found.videos]), source))
         if not (root / PRICES).is_file():
             write_whole(root / PRICES, load_prices(None).text())
         if labels:
@@ -274,7 +275,7 @@ class _Run:
         before = self.before
         rules = (before.declared if before else "") or declared(experiment)
         when = (before.declared_on if before else "") or self.stamp
-        cost = _mean([video.cost for video in videos])
+        cost = mean_of_known([video.cost for video in videos])
         said = [f"money an attempt, as its owner says: {cost:g} on average"] if cost is not None else []
         return Plan(
             kind="imported", baseline="plain", searched=self.instruments.searched, judges=self.judges, cells=cells,
@@ -285,8 +286,3 @@ class _Run:
         """People's verdicts as a table by cell; empty where there are none."""
         rows = [f"{self._id(v)},{int(v.accepted)},manifest" for v in videos if v.accepted is not None]
         return "\n".join(["video,rating,rater", *rows]) + "\n" if rows else ""
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    there = [value for value in values if value is not None]
-    return sum(there) / len(there) if there else None

@@ -18,7 +18,7 @@ from sn_eval.poc.sources import sources_key
 from sn_eval.results.experiment import Experiment
 from sn_eval.results.files import ResultsError, write_whole
 from sn_eval.results.plan import Plan
-from sn_eval.results.run_folder import SPEC
+from sn_eval.results.run_folder import PRICES, SPEC
 from sn_eval.results.snapshot import damaged, recorded
 from sn_eval.results.store import RunStore
 
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from sn_eval.poc.spending import Spending
     from sn_eval.results.record import Environment
 
-PRICES = "prices.yaml"
 RETRIES = 2
 PAUSE = 1.0  # seconds before the first further attempt; each next one waits twice as long
 STRIKES = 3  # cells in a row that the machine fails: more would fail, too
@@ -154,11 +153,11 @@ class _Declared:
 
     def spending(self, out: Path, *, capped: bool) -> "Spending":
         """A count of money at these prices; ResultsError where a cap needs a price and there is none."""
-        from sn_eval.decision.prices import load_prices
+        from sn_eval.decision.prices import load_prices, prices_of
         from sn_eval.poc.spending import Spending
 
-        own = out / PRICES if (out / PRICES).is_file() else None
-        return Spending.of(self.experiment, load_prices(self.prices or own), capped=capped)
+        rows = load_prices(self.prices) if self.prices else prices_of(out)
+        return Spending.of(self.experiment, rows, capped=capped)
 
 
 class _Ledger:

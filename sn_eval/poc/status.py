@@ -87,11 +87,10 @@ def _money(run: RunFolder, done: dict[str, Record]) -> tuple[float | None, str, 
     if run.experiment.prices is None:
         return None, "", "the experiment declares no prices"
     from sn_eval.decision.attempts import compute_of
-    from sn_eval.decision.prices import FILE_NAME, hour_price, load_prices, money
+    from sn_eval.decision.prices import hour_price, money, prices_of
 
-    own = run.folder / FILE_NAME
     try:
-        price = hour_price(run.experiment.prices, load_prices(own if own.is_file() else None))
+        price = hour_price(run.experiment.prices, prices_of(run.folder))
     except ResultsError as error:
         return None, "", str(error)
     paid = [money(price, compute_of(record)) for record in done.values()]

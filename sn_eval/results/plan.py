@@ -26,6 +26,25 @@ def arm_name(method: str, amount: float | None, unit: str = "nfe") -> str:
     return method if amount is None else f"{method}@{amount:g}{'' if unit == 'nfe' else unit}"
 
 
+def method_of(arm: str) -> str:
+    """The method of an arm.
+
+    >>> method_of("best_of_n@4videos"), method_of("plain")
+    ('best_of_n', 'plain')
+    """
+    return arm.partition("@")[0]
+
+
+def videos_of(arm: str) -> float | None:
+    """The budget of an arm in plain videos; None where it has none, or one in another unit.
+
+    >>> videos_of("best_of_n@2.5videos"), videos_of("best_of_n@144"), videos_of("plain")
+    (2.5, None, None)
+    """
+    amount = arm.partition("@")[2]
+    return float(amount.removesuffix("videos")) if amount.endswith("videos") else None
+
+
 class Planned(Frozen):
     """One cell and its place. arm: `arm_name` of method and budget. budget_nfe: None for a method's own knobs.
 

@@ -22,6 +22,7 @@ from sn_eval.results.snapshot import Recorded
 from sn_eval.results.store import RunStore, Stamp
 
 SPEC = "spec.yaml"
+PRICES = "prices.yaml"
 RULES = ("acceptance", "primary", "looks", "rules", "baseline", "labels")
 """Parts of an experiment that decide what its results mean, and must stand before there are any."""
 

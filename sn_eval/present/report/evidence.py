@@ -14,12 +14,12 @@ from sn_eval.results import plan as plans
 from sn_eval.results.files import ResultsError, write_whole
 from sn_eval.results.record import FILE_NAME as RECORD
 from sn_eval.results.record import versions
-from sn_eval.results.run_folder import SPEC
+from sn_eval.results.run_folder import PRICES, SPEC
 from sn_eval.results.store import RunStore
 
 FILE_NAME = "evidence.json"
 SCHEMA = 1
-FILES = (SPEC, "prices.yaml", plans.FILE_NAME)
+FILES = (SPEC, PRICES, plans.FILE_NAME)
 
 
 def write_evidence(findings: Findings, path: Path, *, used: Mapping[str, Path] | None = None) -> Path:
