@@ -7,7 +7,7 @@ Every rule is a `Reason` that holds, does not hold, or could not be decided; the
   chance).
 - provisional: the run is not finished, and no look was declared for where it stands.
 - stop: the whole interval of the uplift lies below what it must reach, or a guard is broken: the reward was gamed, a
-  critical criterion or a guarded measure fell, it takes too long, or profit is unlikely.
+  critical criterion or a guarded measure fell, it takes too long; or the uplift is shown and there is no profit in it.
 - go: the whole interval lies above, and everything else holds.
 - conditional: the effect is shown, and only knowledge about the business is missing.
 - continue: what is left; the videos made so far do not tell.
@@ -90,7 +90,9 @@ def _decision(reasons: Sequence[Reason], evidence: Evidence) -> Decision:
         return "invalid"
     if not evidence.finished:
         return "provisional"
-    if uplift is False or any_is(GUARDS, False) or _hopeless(by_code["profit"], evidence.unlikely):
+    if uplift is False or any_is(GUARDS, False):
+        return "stop"
+    if uplift is True and _hopeless(by_code["profit"], evidence.unlikely):
         return "stop"
     if uplift is None or any_is(("no_worse", "critical_criterion"), None) or any_is(("profit",), False):
         return "continue"

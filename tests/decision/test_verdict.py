@@ -37,14 +37,15 @@ def test_decisions(uplift, checks, decision):
     assert decide(evidence(uplift, **checks)).decision == decision
 
 
-def test_a_chance_so_low_that_more_videos_change_nothing_stops():
-    def chance(value):
+def test_an_uplift_that_is_shown_without_profit_stops_and_one_that_is_not_goes_on():
+    def chance(value, uplift=SHOWN):
         return Evidence(
-            "a", "acceptance", SHOWN, 0.0, "break_even", 0.0, True, [Reason("profit", False, {"chance": value})]
+            "a", "acceptance", uplift, 0.0, "break_even", 0.0, True, [Reason("profit", False, {"chance": value})]
         )
 
     assert decide(chance(0.1)).decision == "stop"
     assert decide(chance(0.5)).decision == "continue"
+    assert decide(chance(0.1, Estimate(0.1, -0.1, 0.3))).decision == "continue"
 
 
 CHECKS = st.sampled_from([code for code in CODES if code not in ("uplift", "finished")])
