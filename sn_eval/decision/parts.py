@@ -126,15 +126,22 @@ def losing(
     for question in asked:
         outcome, arm = question.primary.outcome, question.choice.arm
         pairs = [c for c in compared if (c.outcome, c.arm, c.against) == (outcome, arm, baseline)]
-        for difference in (each.difference for each in pairs):
-            for prompt in difference.losing:
-                cells = _cells(arms[baseline], prompt, outcome), _cells(arms[arm], prompt, outcome)
+        for each in pairs:
+            for prompt in each.difference.losing:
+                cells = _worst_first(arms[baseline], arms[arm], prompt, each)
                 group = next(a.group for a in arms[arm].attempts if a.prompt == prompt)
-                found.append(Losing(prompt, group, difference.per_prompt[prompt], outcome, cells))
+                found.append(Losing(prompt, group, each.difference.per_prompt[prompt], outcome, cells))
     return tuple(found)
 
 
-def _cells(arm: Arm, prompt: str, outcome: str) -> tuple[str, ...]:
-    """Cells behind an arm's value on a prompt."""
-    shown = [a for a in arm.attempts if a.prompt == prompt and value_of(a, outcome) is not None]
-    return tuple(cell for attempt in shown for cell in attempt.cells)
+def _worst_first(baseline: Arm, arm: Arm, prompt: str, compared: Compared) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Cells of both arms at a prompt, side by side, the repeat with the greatest loss first: it is the one to look at."""
+    sides = [
+        {a.repeat: (value, a.cells) for a in each.attempts if a.prompt == prompt
+         and (value := value_of(a, compared.outcome)) is not None}
+        for each in (baseline, arm)
+    ]  # fmt: skip
+    sign = 1 if compared.higher_is_better else -1
+    shared = sorted(sides[0].keys() & sides[1].keys(), key=lambda r: sign * (sides[1][r][0] - sides[0][r][0]))
+    first, second = (tuple(cell for repeat in shared for cell in side[repeat][1]) for side in sides)
+    return first, second

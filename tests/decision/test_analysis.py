@@ -263,3 +263,14 @@ def test_the_verdict_rests_on_people_where_they_judged_both_arms():
     assert findings.verdict.decision != "go"
     few = dict(list(labels.items())[:10])
     assert reason(found(declared(), better, labels=few), "uplift").values["by"] == "check"
+
+
+def test_of_a_losing_prompt_the_repeat_that_lost_is_shown_first():
+    def once(arm, prompt, repeat):
+        bad = arm.startswith("search") and prompt == 3 and repeat == 1
+        return {"steady": 0.1 if bad else 0.9, "moving": 0.5, "wanted": 0.5}
+
+    (lost,) = found(declared(), once).losing
+    assert lost.cells == (
+        ("prompt 3/plain/1", "prompt 3/plain/0"), ("prompt 3/search@96/1", "prompt 3/search@96/0"),
+    )  # fmt: skip
