@@ -135,7 +135,7 @@ def losing(
 
 
 def _worst_first(baseline: Arm, arm: Arm, prompt: str, compared: Compared) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Cells of both arms at a prompt, side by side, the repeat with the greatest loss first: it is the one to look at."""
+    """Cells of both arms at a prompt, side by side, the repeat with the greatest loss first: the one to look at."""
     sides = [
         {a.repeat: (value, a.cells) for a in each.attempts if a.prompt == prompt
          and (value := value_of(a, compared.outcome)) is not None}
