@@ -43,7 +43,7 @@ class Case:
 def checks(case: Case) -> tuple[Reason, ...]:
     """All of them; a rule that the experiment does not declare has no Reason."""
     found = [_profit(case), *_critical(case), *_no_worse(case), *_latency(case), *_hacking(case), *_business(case)]
-    return (*found, _failures(case), *_balance(case), _validity(case))
+    return (*found, _failures(case), *_balance(case), *_validity(case))
 
 
 def _profit(case: Case) -> Reason:
@@ -151,8 +151,13 @@ def _balance(case: Case) -> list[Reason]:
     return found
 
 
-def _validity(case: Case) -> Reason:
-    """An acceptance that tells good from bad no better than a coin decides nothing; without labels nobody knows."""
+def _validity(case: Case) -> list[Reason]:
+    """An acceptance that tells good from bad no better than a coin decides nothing; without labels nobody knows.
+
+    Where people's verdicts are the acceptance, there is no check to be held against them.
+    """
+    if case.experiment.labels and not case.experiment.acceptance:
+        return []
     if case.validity is None or math.isnan(case.validity):
-        return Reason("evaluator_validity", None, {"accuracy": None})
-    return Reason("evaluator_validity", case.validity > 0.5, {"accuracy": case.validity})
+        return [Reason("evaluator_validity", None, {"accuracy": None})]
+    return [Reason("evaluator_validity", case.validity > 0.5, {"accuracy": case.validity})]

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -16,6 +15,7 @@ from sn_eval.results.record import FILE_NAME as RECORD
 from sn_eval.results.record import versions
 from sn_eval.results.run_folder import PRICES, SPEC
 from sn_eval.results.store import RunStore
+from sn_eval.results.trace import plain
 
 FILE_NAME = "evidence.json"
 SCHEMA = 1
@@ -24,7 +24,7 @@ FILES = (SPEC, PRICES, plans.FILE_NAME)
 
 def write_evidence(findings: Findings, path: Path, *, used: Mapping[str, Path] | None = None) -> Path:
     """Write the file, whole or not at all. used: what the run was judged by in place of its own spec or prices."""
-    told = json.dumps(_finite(evidence(findings, used or {})), ensure_ascii=False, indent=1, allow_nan=False)
+    told = json.dumps(plain(evidence(findings, used or {})), ensure_ascii=False, indent=1, allow_nan=False)
     write_whole(path, told + "\n")
     return path
 
@@ -64,12 +64,3 @@ def _sha256(path: Path) -> str | None:
         raise ResultsError(
             f"cannot read {path}: {error.strerror}. Make it readable, then write the report again"
         ) from error
-
-
-def _finite(data: Any) -> Any:
-    """The same with null for what JSON has no number for."""
-    if isinstance(data, Mapping):
-        return {str(key): _finite(value) for key, value in data.items()}
-    if isinstance(data, list | tuple):
-        return [_finite(value) for value in data]
-    return None if isinstance(data, float) and not math.isfinite(data) else data

@@ -42,9 +42,10 @@ def next_step(t: Teller) -> str:
     values = uplift.values if uplift is not None else {}
     needed, prompts = values.get("needed"), values.get("prompts")
     if decision == "continue" and isinstance(needed, float) and isinstance(prompts, float) and needed > prompts:
-        return t(
-            "verdict.continue.more", needed=t.number(needed), more=t.number(needed - prompts), cost=_taking(t, values)
-        )
+        told = {"needed": t.number(needed), "more": t.number(needed - prompts)}
+        if values.get("money") is None and values.get("device_seconds") is None:  # nothing was metered
+            return t("verdict.continue.more_prompts", **told)
+        return t("verdict.continue.more", **told, cost=_taking(t, values))
     return t(f"verdict.{decision}.next", arm=t.findings.verdict.arm)
 
 
