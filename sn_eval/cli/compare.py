@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from sn_eval.cli.components import RewardParam, reward_named
-from sn_eval.cli.console import AsJson, Quiet, friendly, print_json, progress, say, show_table
+from sn_eval.cli.console import AsJson, Quiet, friendly, percent, print_json, progress, say, show_table
 from sn_eval.results.experiment import short
 
 Option = typer.Option
@@ -120,7 +120,7 @@ def show(found: Any, home: Path) -> None:
     budget = suite.budget
     note = f"budget: {', '.join(f'{a:g}' for a in budget.amounts)} {_UNITS[budget.unit]}" if budget else ""
     rows = [
-        [use, cost["nfe"], cost["nfe_preview"], _percent(cost["share_of_budget"]), cost["seconds"], cost["teraflops"]]
+        [use, cost["nfe"], cost["nfe_preview"], percent(cost["share_of_budget"]), cost["seconds"], cost["teraflops"]]
         for use, cost in found.cost.items()
     ]
     columns = ["method", "NFE", "of which previews", "of budget", "seconds", "TFLOP"]
@@ -152,7 +152,3 @@ def show(found: Any, home: Path) -> None:
         say(f"contact sheet   {path}")
     for path in sorted(home.glob("cells/*/search.png"))[:1]:
         say(f"what it tried   {path}")
-
-
-def _percent(share: float | None) -> str:
-    return "–" if share is None else f"{share:.1%}"

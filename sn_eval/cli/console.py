@@ -74,6 +74,27 @@ def cell_text(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
+def percent(share: float | None) -> str:
+    """A share.
+
+    >>> percent(0.975), percent(None)
+    ('97.5%', '–')
+    """
+    return "–" if share is None else f"{share:.1%}"
+
+
+def duration(seconds: float) -> str:
+    """A length of time.
+
+    >>> duration(40.0), duration(400.0), duration(40000.0), duration(720000.0)
+    ('40 s', '6.7 min', '11.1 h', '8.3 days')
+    """
+    for unit, length in (("days", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.1f} {unit}"
+    return f"{seconds:.0f} s"
+
+
 def print_json(data: Any) -> None:
     """Data as JSON on stdout; dataclasses, pydantic models and paths are taken apart, NaN becomes null."""
     sys.stdout.write(json.dumps(plain(data), ensure_ascii=False, indent=2, allow_nan=False) + "\n")

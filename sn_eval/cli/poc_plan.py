@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from sn_eval.cli.console import AsJson, Quiet, print_json, progress, say, show_table
+from sn_eval.cli.console import AsJson, Quiet, duration, percent, print_json, progress, say, show_table
 
 Option = typer.Option
 
@@ -62,12 +62,13 @@ def show(found: Any) -> None:
     """The estimate in tables and sentences."""
     device = found.device.upper()
     rows = [
-        [arm.name, arm.cells, arm.nfe, arm.nfe_total, _percent(arm.share_of_budget), arm.seconds, duration(arm.hours),
+        [arm.name, arm.cells, arm.nfe, arm.nfe_total, percent(arm.share_of_budget), arm.seconds,
+         duration(3600 * arm.hours),
          arm.device_seconds / 3600, arm.money, arm.disk and arm.disk / 1e6, arm.devices]
         for arm in found.arms
     ]  # fmt: skip
     rows.append(
-        ["all", found.cells, None, sum(arm.nfe_total for arm in found.arms), "", None, duration(found.hours),
+        ["all", found.cells, None, sum(arm.nfe_total for arm in found.arms), "", None, duration(3600 * found.hours),
          found.device_hours, found.money, found.disk and found.disk / 1e6, None]
     )  # fmt: skip
     columns = [
@@ -95,20 +96,3 @@ def show(found: Any) -> None:
         show_table("Confirm prompts that show the minimum effect with a chance of 80 %", names, sizes)
     for warning in found.warnings:
         say(f"warning: {warning}")
-
-
-def duration(hours: float) -> str:
-    """A time as a reader wants it.
-
-    >>> duration(0.005), duration(0.5), duration(30.0), duration(200.0)
-    ('18 s', '30 min', '30.0 h', '8.3 days')
-    """
-    if hours >= 72:
-        return f"{hours / 24:.1f} days"
-    if hours >= 1:
-        return f"{hours:.1f} h"
-    return f"{hours * 60:.0f} min" if hours * 60 >= 1.5 else f"{hours * 3600:.0f} s"
-
-
-def _percent(share: float | None) -> str:
-    return "–" if share is None else f"{share:.1%}"

@@ -11,6 +11,7 @@ from sn_eval.cli.console import (
     STOPPED,
     AsJson,
     Quiet,
+    duration,
     friendly,
     print_json,
     progress,
@@ -136,22 +137,11 @@ def status(
         say(f"{count} failed ({category}); see {run / 'errors.jsonl'}")
     for cell, why in found.damaged.items():
         say(f"damaged: {cell}: {why} Running it again makes it anew")
-    say(f"computed so far   {_span(found.seconds)}")
+    say(f"computed so far   {duration(found.seconds)}")
     if found.money is not None:
         say(f"spent so far      {found.money:,.4g} {found.currency}")
     else:
         say(f"spent so far      not known: {found.no_money}")
     if found.planned > found.done:
-        left = "not known yet" if found.seconds_left is None else f"about {_span(found.seconds_left)} on one worker"
+        left = "not known yet" if found.seconds_left is None else f"about {duration(found.seconds_left)} on one worker"
         say(f"left              {left}")
-
-
-def _span(seconds: float) -> str:
-    """A length of time in words.
-
-    >>> _span(40), _span(400), _span(40000)
-    ('40 s', '6.7 min', '11.1 h')
-    """
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.1f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

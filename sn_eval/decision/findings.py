@@ -39,9 +39,9 @@ class Attempt:
     """One video, or the expected one of several (order statistics of videos made elsewhere).
 
     cells: ids behind it. scores: by evaluator label; searched: by what was searched on, as the search saw it; rewarded:
-    the same reward's verdict on the whole video. accepted: 1, 0, a share between
-    for an expected attempt, None where criteria could not be decided. weight: how many independent attempts it is
-    worth. failed: no usable video came out (that is a rejected attempt); why: in one line.
+    the same reward's verdict on the whole video. accepted: 1, 0, a share between for an expected attempt, None where
+    criteria could not be decided. weight: how many independent attempts it is worth. failed: no usable video came out
+    (that is a rejected attempt); why: in one line.
     """
 
     cells: tuple[str, ...]
@@ -84,10 +84,11 @@ class HourPrice:
 
 @dataclass(frozen=True)
 class ArmCost:
-    """Means over the attempts of an arm, confirm prompts. a_…: of attempted video; per_accepted: of accepted video.
+    """Means over the metered attempts of an arm, confirm prompts.
 
-    share_of_budget: spent ÷ declared, in the declared unit; lowest, highest: of single attempts.
-    latency: wall seconds of computing a second of video.
+    share_of_budget: spent ÷ declared, in denoiser evaluations; lowest_share, highest_share: of single attempts.
+    device_seconds: of an attempt; a_second: for a second of attempted video. latency: wall seconds of computing a
+    second of video. money_an_attempt: of a video as long as production's.
     """
 
     nfe: float | None

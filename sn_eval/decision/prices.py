@@ -121,17 +121,6 @@ def money(price: HourPrice, compute: Compute) -> float | None:
     return None if seconds is None else seconds / 3600 * price.value
 
 
-def attempt_money(price: HourPrice, compute: Compute, video_seconds: float, minutes: float) -> float | None:
-    """Money for one attempt of `minutes` of video, where an attempt of `video_seconds` was measured.
-
-    >>> hour = HourPrice(360.0, "JPY", "GPU-hour", "", (), "", tax_included=True)
-    >>> attempt_money(hour, Compute("gpu", seconds=20.0), video_seconds=4.0, minutes=0.5)
-    15.0
-    """
-    paid = money(price, compute)
-    return None if paid is None or video_seconds <= 0 else paid * minutes * 60 / video_seconds
-
-
 def unit_problem(price: HourPrice, device: Device) -> str:
     """Why a price does not apply to what was measured on a device; nothing where it does.
 

@@ -35,7 +35,7 @@ Costs = Float[np.ndarray, "draws"]
 class ArmEconomics:
     """What an arm achieved and costs. accepted, tried: attempts by prompt (weights and expectations may be fractions).
 
-    compute: money for one attempt of a video as long as production's (`prices.attempt_money`).
+    compute: money for one attempt of a video as long as production's (`ArmCost.money_an_attempt`).
     """
 
     prompts: tuple[str, ...]

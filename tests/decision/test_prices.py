@@ -7,7 +7,7 @@ import yaml
 from money import dollars, machine, prices, rate, told
 
 from sn_eval.decision.findings import Compute, HourPrice
-from sn_eval.decision.prices import attempt_money, hour_price, load_prices, money, unit_problem
+from sn_eval.decision.prices import hour_price, load_prices, money, unit_problem
 from sn_eval.results.experiment import Business, Owned, Prices, Rate, Sourced
 from sn_eval.results.files import ResultsError
 
@@ -186,12 +186,6 @@ def test_a_price_applies_to_its_own_kind_of_seconds_only_and_says_so(unit, devic
 def test_what_was_not_measured_costs_nobody_knows_what():
     assert money(hour("GPU-hour"), Compute("gpu")) is None
     assert money(hour("machine-hour"), Compute("gpu", seconds=3.0)) is None
-    assert attempt_money(hour("GPU-hour"), Compute("gpu", seconds=10.0), video_seconds=0.0, minutes=1.0) is None
-
-
-def test_a_longer_video_costs_in_proportion():
-    compute = Compute("gpu", seconds=10.0)
-    assert attempt_money(hour("GPU-hour"), compute, video_seconds=5.0, minutes=2.0) == pytest.approx(10.0 * 24)
 
 
 # --- no amount has a default ------------------------------------------------------------------------------
