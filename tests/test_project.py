@@ -49,6 +49,12 @@ def test_checkout_data_is_found_in_its_place():
     assert suites_path("demo.yaml") == ROOT / "benchmarks" / "suites" / "demo.yaml"
 
 
+def package_files(package: str) -> list[Path]:
+    """Everything of a package that is used: code, words, templates."""
+    found = [path.relative_to(ROOT) for path in (ROOT / package).rglob("*") if path.is_file()]
+    return [path for path in found if "__pycache__" not in path.parts]
+
+
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory) -> Path:
     """A wheel of this project's packaging settings, with small data in place of the weights."""
@@ -57,10 +63,10 @@ def wheel(tmp_path_factory) -> Path:
         (source / name).write_bytes((ROOT / name).read_bytes())
     (source / "README.md").write_text("# sn-eval\n")
     for package in ("sn_eval", "rewards"):
-        for path in [*(ROOT / package).rglob("*.py"), *(ROOT / package).rglob("*.yaml")]:
-            copy = source / path.relative_to(ROOT)
+        for path in package_files(package):
+            copy = source / path
             copy.parent.mkdir(parents=True, exist_ok=True)
-            copy.write_bytes(path.read_bytes())
+            copy.write_bytes((ROOT / path).read_bytes())
     for name in ("data/models/toy/model.safetensors", "data/prices.yaml", "benchmarks/suites/demo.yaml"):
         (source / name).parent.mkdir(parents=True, exist_ok=True)
         (source / name).write_text(name)
@@ -74,10 +80,10 @@ def wheel(tmp_path_factory) -> Path:
 
 def test_the_wheel_carries_code_and_data(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
-    code = {str(p.relative_to(ROOT)) for name in ("sn_eval", "rewards") for p in (ROOT / name).rglob("*.py")}
+    code = {str(path) for package in ("sn_eval", "rewards") for path in package_files(package)}
+    assert {Path(name).suffix for name in code} == {".py", ".yaml", ".jinja"}
     data = {"data/models/toy/model.safetensors", "data/prices.yaml", "benchmarks/suites/demo.yaml"}
     assert code <= names
-    assert {f"rewards/templates/{path.name}" for path in (ROOT / "rewards/templates").glob("*.yaml")} <= names
     assert {f"sn_eval/_data/{name}" for name in data} <= names
     assert {name.split("/")[0] for name in names if ".dist-info" not in name} == {"sn_eval", "rewards"}
     assert not any("speed" in name for name in names)
