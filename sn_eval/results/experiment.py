@@ -322,6 +322,16 @@ class Business(Declared):
     deadline_hours: Sourced | None = None
     fiscal_year_starts: int = Field(default=4, ge=1, le=12, description="month")
 
+    @model_validator(mode="after")
+    def _shares(self) -> Self:
+        for name in ("discount", "tax"):
+            shares = getattr(self, name) or Sourced(source="none")
+            for end in ("value", "low", "high"):
+                share = getattr(shares, end)
+                if share is not None and not 0 <= share < 1:
+                    raise Misfit(f"{name} {share:g}: a share from 0 to below 1; 5 % is 0.05", name, end)
+        return self
+
     def amounts(self) -> dict[str, Sourced]:
         """Every amount by its key."""
         return {name: value for name, value in self if isinstance(value, Sourced)}
@@ -394,6 +404,9 @@ class Experiment(Declared):
             if primary.outcome == ACCEPTANCE and not self.acceptance and not self.labels:
                 rule = "the primary outcome is acceptance, and there are no acceptance criteria or labels"
                 raise Misfit(rule, *at, "outcome")
+            if primary.outcome == ACCEPTANCE and primary.minimum_effect >= 1:
+                rule = f"{primary.minimum_effect:g} of acceptance: must be below 1; ten points are 0.1"
+                raise Misfit(rule, *at, "minimum_effect")
         if self.primary and self._settings() > 1 and not any(p.split == "dev" for p in self.prompts):
             raise Misfit(
                 f"{self._settings()} settings compete and no prompt has split: dev to choose on; mark some, or leave "
@@ -411,7 +424,8 @@ class Experiment(Declared):
         named += [(g.evaluator, ("rules", "no_worse", i, "evaluator")) for i, g in enumerate(self.rules.no_worse)]
         for label, at in named:
             if label not in labels:
-                raise Misfit(f"{label!r} is no evaluator of this experiment; known: {', '.join(labels)}", *at)
+                known = ", ".join([*([ACCEPTANCE] if at[0] == "primary" else []), *labels])
+                raise Misfit(f"{label!r} is no evaluator of this experiment; known: {known}", *at)
         groups = {prompt.group for prompt in self.prompts}
         for place, criterion in enumerate(self.acceptance):
             for group in criterion.groups:

@@ -220,7 +220,12 @@ def _problems(error: ValidationError, read: _Reading) -> list[_Problem]:
             path = (*path, *reason.at)
         rule = _rule(dict(each), read.texts.get(path))
         found.append(_Problem(read.line(path), path, rule, each["type"] == "extra_forbidden"))
-    return found
+    return [whole for whole in found if not any(_inside(part.path, whole.path) for part in found)]
+
+
+def _inside(path: KeyPath, whole: KeyPath) -> bool:
+    """Whether `path` lies within `whole`: a list that lacks its one wrong entry is not wrong for itself."""
+    return len(path) > len(whole) and path[: len(whole)] == whole
 
 
 def _in_words(problems: list[_Problem]) -> str:
