@@ -39,10 +39,8 @@ from sn_eval.decision.verdict import Evidence, decide
 from sn_eval.results.experiment import ACCEPTANCE, Experiment
 from sn_eval.results.files import ResultsError
 from sn_eval.results.plan import Judge, Plan, method_of
-from sn_eval.results.record import Record
+from sn_eval.results.record import PREVIEW, Record
 from sn_eval.results.run_folder import RunFolder, declared
-
-PREVIEW = "preview_correlation@"  # how records name the rank correlation of a look
 
 
 @dataclass(frozen=True)

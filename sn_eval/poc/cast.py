@@ -1,5 +1,6 @@
 """The objects that an experiment names, made once for all of its cells, and what is said of its judges in the plan."""
 
+import math
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any
@@ -8,7 +9,7 @@ import rewards
 from rewards.base import Reward, UserError
 from sn_eval import metrics, models
 from sn_eval.metrics.base import key_of
-from sn_eval.results.experiment import Experiment
+from sn_eval.results.experiment import Evaluator, Experiment
 from sn_eval.results.plan import Judge
 
 
@@ -51,10 +52,16 @@ def same_family(reward: Reward, judge: Reward) -> list[str]:
 def judges_of(experiment: Experiment, cast: Cast) -> tuple[Judge, ...]:
     """What the plan says of each evaluator."""
     return tuple(
-        Judge(
-            label=named.label, key=key_of(made.spec), families=made.spec.families, encoder=made.spec.encoder,
-            higher_is_better=getattr(made.spec, "higher_is_better", True),
-            low=made.spec.range[0], high=made.spec.range[1], searched=bool(same_family(cast.reward, made)),
-        )
+        judge_of(named, made, searched=bool(same_family(cast.reward, made)))
         for named, made in zip(experiment.evaluators, cast.evaluators, strict=True)
+    )
+
+
+def judge_of(named: Evaluator, made: Reward, *, searched: bool) -> Judge:
+    """What the plan says of one evaluator; an end of its range that is infinite is none."""
+    spec = made.spec
+    low, high = (value if math.isfinite(value) else None for value in spec.range)
+    return Judge(
+        label=named.label, key=key_of(spec), families=spec.families, encoder=spec.encoder,
+        higher_is_better=getattr(spec, "higher_is_better", True), low=low, high=high, searched=searched,
     )  # fmt: skip

@@ -22,12 +22,11 @@ from sn_eval.cost.meter import Meter
 from sn_eval.interfaces import Branch, Generated, SearchMethod, VideoModel
 from sn_eval.metrics.base import key_of
 from sn_eval.poc.failures import category
-from sn_eval.results.record import Component, Record, versions
+from sn_eval.results.record import PREVIEW, SEARCHED, WHOLE, Component, Record, versions
 from sn_eval.results.trace import TraceWriter
-from sn_eval.video import SheetRow, VideoWriter, contact_sheet, save_image, spread, to_uint8
+from sn_eval.video import SHEET_TILES, SheetRow, Strip, VideoWriter, contact_sheet, save_image, to_uint8
 
 ID_VERSION = "v1"
-SHEET_TILES = 9
 SHEET_STEPS = 8  # steps of a search whose candidates are kept for its picture
 SHEET_CANDIDATES = 10
 
@@ -150,7 +149,7 @@ def run_cell(
             VideoWriter(folder / "video.mp4", fps=model.fps, scale=scale) as video,
             TraceWriter(folder / "trace.jsonl") as trace,
         ):
-            sheet = _Strip(rollout.frames + (0 if begin is None else len(begin)))
+            sheet = Strip(rollout.frames + (0 if begin is None else len(begin)), SHEET_TILES)
 
             def take(frames: Tensor) -> None:
                 pixels = to_uint8(frames).cpu()
@@ -168,7 +167,7 @@ def run_cell(
             )  # fmt: skip
     frames = torch.cat(keep) if judges else None
     scores: dict[str, float | None] = {} if reward is None else {search_key(reward): made.score}
-    scores |= {f"preview_correlation@{look}": rho for look, rho in made.correlations.items()}
+    scores |= {f"{PREVIEW}{look}": rho for look, rho in made.correlations.items()}
     unscored: dict[str, Exception] = {}
     if frames is not None:
         asked = {key_of(judge.spec): judge for judge in judges}
@@ -183,12 +182,12 @@ def run_cell(
 
 def search_key(reward: Reward) -> str:
     """Key in `record.scores` of the mean piece score by which a search chose."""
-    return f"searched:{reward.spec.name}"
+    return f"{SEARCHED}{reward.spec.name}"
 
 
 def reward_key(reward: Reward) -> str:
     """Key in `record.scores` of the same reward's verdict on the whole video."""
-    return f"whole:{reward.spec.name}"
+    return f"{WHOLE}{reward.spec.name}"
 
 
 def _judged(
@@ -243,22 +242,7 @@ def _record(
 # --- pictures ---------------------------------------------------------------------------------------------
 
 
-class _Strip:
-    """Evenly spread frames of a video whose length is known, taken as it streams by."""
-
-    def __init__(self, total: int) -> None:
-        self.times = spread(total, SHEET_TILES)
-        self.frames: list[Tensor] = []
-        self._seen = 0
-
-    def add(self, pixels: UInt8[Tensor, "t 3 H W"]) -> None:
-        for time in self.times[len(self.frames) :]:
-            if time < self._seen + len(pixels):
-                self.frames.append(pixels[time - self._seen].clone())
-        self._seen += len(pixels)
-
-
-def _sheets(folder: Path, cell: Cell, strip: _Strip, tap: PreviewTap, fps: float) -> None:
+def _sheets(folder: Path, cell: Cell, strip: Strip, tap: PreviewTap, fps: float) -> None:
     """`contact_sheet.png`: the video; `search.png`: what was tried at each of the first steps, where anything was."""
     label = f"{cell.method.use}\nseed {cell.seed}"
     rows = [SheetRow(label, torch.stack(strip.frames))]

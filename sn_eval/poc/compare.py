@@ -17,14 +17,12 @@ from sn_eval.poc.run import INTERRUPTED, Watched, run
 from sn_eval.results.experiment import Experiment
 from sn_eval.results.files import ResultsError, cannot_write, write_whole
 from sn_eval.results.plan import Plan, Planned
-from sn_eval.results.record import Record
+from sn_eval.results.record import PREVIEW, Record
 from sn_eval.results.run_folder import RunFolder
 from sn_eval.results.store import RunStore
 from sn_eval.results.table import table
 from sn_eval.results.trace import plain
-from sn_eval.video import SheetRow, contact_sheet, frames_at, probe, save_image, spread
-
-SHEET_TILES = 9
+from sn_eval.video import SHEET_TILES, SheetRow, contact_sheet, frames_at, probe, save_image, spread
 
 
 @dataclass(frozen=True)
@@ -154,8 +152,8 @@ def _correlations(rows: Sequence[Record]) -> dict[str, float]:
     seen: dict[str, list[float]] = {}
     for record in rows:
         for name, value in record.scores.items():
-            if name.startswith("preview_correlation@") and value is not None:
-                seen.setdefault(name.split("@")[1], []).append(value)
+            if name.startswith(PREVIEW) and value is not None:
+                seen.setdefault(name.removeprefix(PREVIEW), []).append(value)
     return {look: sum(values) / len(values) for look, values in seen.items()}
 
 

@@ -12,12 +12,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import rewards
-from rewards.base import Reward, UserError
+from rewards.base import UserError
 from sn_eval import metrics
 from sn_eval.decision.order_statistics import CANDIDATE
 from sn_eval.decision.prices import load_prices
-from sn_eval.metrics.base import key_of
 from sn_eval.poc.candidates import Candidate, Candidates, comparable, find_candidates
+from sn_eval.poc.cast import judge_of, same_family
 from sn_eval.poc.imported_spec import EVALUATORS, SELECTOR, default_experiment, experiment_by, run_name, spec_text
 from sn_eval.poc.measuring import IMPORTED, Instruments, evaluator, plays_in_browsers, selector, take
 from sn_eval.results.evaluation import mean_of_known
@@ -25,7 +25,7 @@ from sn_eval.results.experiment import Evaluator, Experiment
 from sn_eval.results.experiment_file import load_experiment
 from sn_eval.results.files import write_whole
 from sn_eval.results.plan import FILE_NAME, Judge, Plan, Planned
-from sn_eval.results.record import Component
+from sn_eval.results.record import SEARCHED, Component
 from sn_eval.results.run_folder import PRICES, SPEC, declared
 from sn_eval.results.store import RunStore
 
@@ -144,18 +144,17 @@ def _of_other_families(reward: Component) -> tuple[Evaluator, ...]:
 def _cast(rules: _Rules) -> tuple[Instruments, tuple[Judge, ...]]:
     """What measures, made once; UserError for a judge of the family that is searched on."""
     reward = None if rules.selector else rewards.create(rules.reward.use, **rules.reward.params)
-    searched = f"searched:{rules.selector or (reward.spec.name if reward else '')}"
-    families = set(reward.spec.families) if reward else set()
+    searched = f"{SEARCHED}{rules.selector or (reward.spec.name if reward else '')}"
     made, judges = {}, []
     for each in rules.evaluators:
         judge = metrics.create(each.use, **each.params)
-        shared = sorted(families & set(judge.spec.families))
+        shared = same_family(reward, judge) if reward else []
         if shared and not rules.same_family:
             raise UserError(
                 f"evaluator {each.label!r} measures by {', '.join(shared)}, which {rules.reward.use!r} chooses by: "
                 "name one of another family, or give a --spec with allow_same_family: true (every table is then marked)"
             )
-        judges.append(_judge(each, judge, bool(shared)))
+        judges.append(judge_of(each, judge, searched=bool(shared)))
         if judges[-1].key in made:
             raise UserError(f"evaluators share the column {judges[-1].key!r}: leave one out")
         made[judges[-1].key] = evaluator(judge)
@@ -163,15 +162,6 @@ def _cast(rules: _Rules) -> tuple[Instruments, tuple[Judge, ...]]:
         made[searched] = selector(reward)
     parts = (rules.reward, *(Component(use=each.use, params=each.params) for each in rules.evaluators))
     return Instruments(made, searched, parts), tuple(judges)
-
-
-def _judge(each: Evaluator, made: Reward, searched: bool) -> Judge:
-    spec = made.spec
-    low, high = (value if abs(value) != float("inf") else None for value in spec.range)
-    return Judge(
-        label=each.label, key=key_of(spec), families=spec.families, encoder=spec.encoder,
-        higher_is_better=getattr(spec, "higher_is_better", True), low=low, high=high, searched=searched,
-    )  # fmt: skip
 
 
 def _refuse_other(out: Path) -> None:

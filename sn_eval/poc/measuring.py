@@ -26,12 +26,12 @@ from sn_eval.evaluation.suite import Judge, Suite
 from sn_eval.metrics.base import Block, Clip, Measured, Metric, MetricSpec, Tally, blocks, described
 from sn_eval.poc.candidates import Candidate
 from sn_eval.results.record import Component, Cost, Environment, Quantity, Record, Seconds, versions
-from sn_eval.video import SheetRow, VideoWriter, contact_sheet, save_image, spread, to_uint8
+from sn_eval.video import SHEET_TILES, SheetRow, Strip, VideoWriter, contact_sheet, save_image, to_uint8
 from sn_eval.video.writing import cannot_write
 
 IMPORTED = Component(use="imported")
 VIDEO = "video.mp4"
-SHEET_TILES, TILE = 9, 256
+TILE = 256  # pixels, of the longer side of a frame in a contact sheet
 HOW = "given by the user"
 PLAYABLE = ("yuv420p", "yuvj420p")  # of H.264 in an mp4: what every browser shows
 
@@ -87,7 +87,7 @@ def take(
     clip = replace(clip, reference=first[0] if clip.reference is None else clip.reference)
     playable = plays_in_browsers(candidate.source.path)
     writer = VideoWriter(folder / VIDEO, fps=candidate.fps) if copy and not playable else None
-    strip, digest, done = _Strip(candidate.info.frames), hashlib.sha256(), 0
+    strip, digest, done = Strip(candidate.info.frames, SHEET_TILES, _small), hashlib.sha256(), 0
     with torch.no_grad(), remembering():
         bench = Bench.of(instruments.suite, clip)
         with writer or _Nothing():
@@ -103,7 +103,7 @@ def take(
         found = bench.results()
     if writer is None:
         _place(candidate.source.path, folder / VIDEO, copy)
-    strip.save(folder / "contact_sheet.png", candidate)
+    _save_sheet(folder / "contact_sheet.png", strip, candidate)
     return _taken(candidate, cell, instruments, found, digest.hexdigest())
 
 
@@ -203,24 +203,14 @@ class _Nothing:
     def __exit__(self, *error: object) -> None: ...
 
 
-class _Strip:
-    """Frames spread evenly over a video, small, as it streams by."""
+def _small(frame: UInt8[Tensor, "3 H W"]) -> UInt8[Tensor, "3 h w"]:
+    """A frame as it stands in a contact sheet."""
+    return to_uint8(fit_within(frame[None].float() / 255, TILE))[0]
 
-    def __init__(self, total: int) -> None:
-        self.times, self.frames, self._seen = spread(total, SHEET_TILES), list[Tensor](), 0
 
-    def add(self, pixels: UInt8[Tensor, "t 3 h w"]) -> None:
-        """Take those that are due."""
-        for time in self.times[len(self.frames) :]:
-            if time < self._seen + len(pixels):
-                at = time - self._seen
-                self.frames.append(to_uint8(fit_within(pixels[at : at + 1].float() / 255, TILE))[0])
-        self._seen += len(pixels)
-
-    def save(self, path: Path, candidate: Candidate) -> None:
-        """The contact sheet."""
-        rows = [SheetRow(f"candidate {candidate.number}", torch.stack(self.frames))]
-        save_image(contact_sheet(rows, self.times, caption=candidate.prompt, fps=candidate.fps), path)
+def _save_sheet(path: Path, strip: Strip, candidate: Candidate) -> None:
+    rows = [SheetRow(f"candidate {candidate.number}", torch.stack(strip.frames))]
+    save_image(contact_sheet(rows, strip.times, caption=candidate.prompt, fps=candidate.fps), path)
 
 
 def _place(source: Path, target: Path, copy: bool) -> None:

@@ -29,6 +29,10 @@ FILE_NAME = "record.json"
 SCHEMA = 1  # of Record.schema_version
 PACKAGES = ("sn-eval", "torch", "diffusers", "transformers", "open_clip_torch", "numpy", "av")
 
+SEARCHED, WHOLE, PREVIEW = "searched:", "whole:", "preview_correlation@"
+"""How keys of `Record.scores` begin that are no evaluator's: of the reward as the search saw it and on the whole video,
+by its name, and of the rank correlation between previews at a look and final scores, by the look."""
+
 Source = Literal["measured", "estimated", "none"]
 
 

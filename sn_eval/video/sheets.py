@@ -1,14 +1,19 @@
 """Contact sheets: one row a video, one column a time."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
+from jaxtyping import UInt8
 from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
 
 from rewards.base import UserError
 from sn_eval.video.frames import Frames, to_uint8, upscale
 from sn_eval.video.pictures import picture_of
+
+SHEET_TILES = 9  # frames that show a video
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,24 @@ def spread(total: int, count: int) -> list[int]:
     if count >= total:
         return list(range(total))
     return [round(i * (total - 1) / (count - 1)) for i in range(count)] if count > 1 else [0]
+
+
+class Strip:
+    """Frames for a row of a contact sheet, spread evenly over a video of known length, as it streams by.
+
+    times, frames: numbers of all that are wanted, and those that came so far. shrink: makes each smaller, since what is
+    kept of a long video should not be large.
+    """
+
+    def __init__(self, total: int, count: int, shrink: Callable[[Tensor], Tensor] = torch.clone) -> None:
+        self.times, self.frames, self._shrink, self._seen = spread(total, count), list[Tensor](), shrink, 0
+
+    def add(self, pixels: UInt8[Tensor, "t 3 h w"]) -> None:
+        """Take those that are due."""
+        for time in self.times[len(self.frames) :]:
+            if time < self._seen + len(pixels):
+                self.frames.append(self._shrink(pixels[time - self._seen]))
+        self._seen += len(pixels)
 
 
 def contact_sheet(
