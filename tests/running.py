@@ -14,6 +14,10 @@ from sn_eval.models.gaussian import GaussianModel
 def bright(frames, prompts, *, fps, anchor=None, metadata=None):
     return frames.mean(dim=(2, 3, 4)).clamp(0, 1)
 
+@reward(family="brightness")
+def never_a_number(frames, prompts, *, fps, anchor=None, metadata=None):
+    return frames.mean(dim=(2, 3, 4)) * float("nan")
+
 @reward(family="redness")
 def red(frames, prompts, *, fps, anchor=None, metadata=None):
     return frames[:, :, 0].mean(dim=(2, 3)).clamp(0, 1)

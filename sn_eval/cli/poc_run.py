@@ -97,6 +97,10 @@ def _tell(outcome: Any, spec: str, home: Path, as_json: bool) -> None:
         say(f"{outcome.done} of {total} videos are in {home}, {outcome.made} of them made now")
         for category, count in outcome.failed.items():
             say(f"{count} failed ({category}): {_FAILED[category]} {home / 'errors.jsonl'}")
+        if outcome.made:
+            from sn_eval.poc.status import status as status_of
+
+            _tell_unmeasured(status_of(home))
         if outcome.stopped_by:
             say(f"stopped by {outcome.stopped_by}; what was finished is kept")
         if not outcome.finished:
@@ -104,6 +108,12 @@ def _tell(outcome: Any, spec: str, home: Path, as_json: bool) -> None:
         else:
             say(f"next: sn-eval poc report {home}")
     raise typer.Exit(STOPPED if outcome.stopped_by == INTERRUPTED else DONE if outcome.finished else PARTIAL)
+
+
+def _tell_unmeasured(found: Any) -> None:
+    """What gave no number for some of the finished videos: a search by such a reward chooses blindly."""
+    for name, count in found.unmeasured.items():
+        say(f"{name} gave no number for {count} of {found.done} videos: it failed (errors.jsonl says how), or gave NaN")
 
 
 _FAILED = {
@@ -137,6 +147,7 @@ def status(
         say(f"{count} failed ({category}); see {run / 'errors.jsonl'}")
     for cell, why in found.damaged.items():
         say(f"damaged: {cell}: {why} Running it again makes it anew")
+    _tell_unmeasured(found)
     say(f"computed so far   {duration(found.seconds)}")
     if found.money is not None:
         say(f"spent so far      {found.money:,.4g} {found.currency}")

@@ -28,7 +28,8 @@ class Status:
 
     seconds: recorded cost of the finished cells. seconds_left: what the open ones take by the means of their arms, one
     after the other; None where an arm has none finished yet. money: of `seconds`, at the run's own prices. no_money:
-    why there is none.
+    why there is none. unmeasured: evaluators, and the reward, that gave no number for some of the finished videos, and
+    for how many: they failed, or returned NaN.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Status:
     money: float | None
     currency: str
     no_money: str
+    unmeasured: dict[str, int]
 
 
 def status(path: Path) -> Status:
@@ -59,7 +61,17 @@ def status(path: Path) -> Status:
     return Status(
         run.experiment.name, progress.planned, progress.done, dict(progress.failed), progress.waiting, damaged, arms,
         sum(record.cost.seconds.total for record in done.values()), _left(run, done), money, currency, why,
+        _unmeasured(run, done),
     )  # fmt: skip
+
+
+def _unmeasured(run: RunFolder, done: dict[str, Record]) -> dict[str, int]:
+    asked = {judge.label: judge.key for judge in run.plan.judges}
+    if run.plan.rewarded is not None:
+        asked[f"the reward {run.experiment.reward.use}"] = run.plan.rewarded
+    cells = {planned.cell for planned in run.plan.cells} & done.keys()
+    counts = {name: sum(done[cell].scores.get(key) is None for cell in cells) for name, key in asked.items()}
+    return {name: count for name, count in counts.items() if count}
 
 
 def _arm(arm: str, split: str, cells: list[Planned], done: dict[str, Record], failed: set[str]) -> ArmStatus:

@@ -249,3 +249,11 @@ def test_status_tells_arms_failures_money_and_what_is_left(tmp_path):
     assert [(arm.arm, arm.planned, arm.done, arm.failed) for arm in found.arms] == [
         ("plain", 4, 2, 2), ("best_of_n@2videos", 4, 2, 2)
     ]  # fmt: skip
+
+
+def test_status_tells_what_gave_no_number(tmp_path):
+    run(written(tmp_path, evaluators=["mine:red_on_land", "motion_floor"]), tmp_path / "run")
+    assert status(tmp_path / "run").unmeasured == {"red_on_land": 2}  # both methods' videos of a lake
+    blind = written(tmp_path, reward="mine:never_a_number")
+    run(blind, tmp_path / "blind")
+    assert status(tmp_path / "blind").unmeasured == {f"the reward {blind.reward.use}": 4}
