@@ -1,6 +1,5 @@
 """The objects that an experiment names, made once for all of its cells, and what is said of its judges in the plan."""
 
-import math
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +8,8 @@ import rewards
 from rewards.base import Reward, UserError
 from sn_eval import metrics, models
 from sn_eval.metrics.base import key_of
-from sn_eval.results.experiment import Evaluator, Experiment
+from sn_eval.poc.judges import judge_of, same_family
+from sn_eval.results.experiment import Experiment
 from sn_eval.results.plan import Judge
 
 
@@ -44,24 +44,9 @@ def make_cast(experiment: Experiment) -> Cast:
     return Cast(models.create(experiment.model.use, **experiment.model.params), reward, evaluators)
 
 
-def same_family(reward: Reward, judge: Reward) -> list[str]:
-    """Measurement families that both use."""
-    return sorted(set(reward.spec.families) & set(judge.spec.families))
-
-
 def judges_of(experiment: Experiment, cast: Cast) -> tuple[Judge, ...]:
     """What the plan says of each evaluator."""
     return tuple(
         judge_of(named, made, searched=bool(same_family(cast.reward, made)))
         for named, made in zip(experiment.evaluators, cast.evaluators, strict=True)
     )
-
-
-def judge_of(named: Evaluator, made: Reward, *, searched: bool) -> Judge:
-    """What the plan says of one evaluator; an end of its range that is infinite is none."""
-    spec = made.spec
-    low, high = (value if math.isfinite(value) else None for value in spec.range)
-    return Judge(
-        label=named.label, key=key_of(spec), families=spec.families, encoder=spec.encoder,
-        higher_is_better=getattr(spec, "higher_is_better", True), low=low, high=high, searched=searched,
-    )  # fmt: skip

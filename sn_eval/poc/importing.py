@@ -17,8 +17,8 @@ from sn_eval import metrics
 from sn_eval.decision.order_statistics import CANDIDATE
 from sn_eval.decision.prices import load_prices
 from sn_eval.poc.candidates import Candidate, Candidates, comparable, find_candidates
-from sn_eval.poc.cast import judge_of, same_family
 from sn_eval.poc.imported_spec import EVALUATORS, SELECTOR, default_experiment, experiment_by, run_name, spec_text
+from sn_eval.poc.judges import judge_of, same_family
 from sn_eval.poc.measuring import IMPORTED, Instruments, evaluator, plays_in_browsers, selector, take
 from sn_eval.results.evaluation import mean_of_known
 from sn_eval.results.experiment import Evaluator, Experiment
