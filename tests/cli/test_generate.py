@@ -69,7 +69,7 @@ def test_generate_writes_what_it_promises(tmp_path, model):
         (["generate", PROMPT, "--seconds", 2, "--chunks", 2], "give one"),
         (["generate", PROMPT, "--seconds", -2], "above 0"),
         (["generate", PROMPT, "--device", "cuda:9"], "device 'cuda:9' cannot be used here"),
-        (["compare", "--suite", "nothing"], "no suite 'nothing'"),
+        (["compare", "--suite", "nothing"], "no experiment 'nothing'"),
         (["compare", "--budget", 3], "64"),
     ],
 )  # fmt: skip

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 import rewards
 from sn_eval import models
-from sn_eval.cli import app
+from sn_eval.cli import app, console
 from sn_eval.cli.models import Worth, dev_prompts, in_words, recommended
 from sn_eval.search.correlation import LookReport
 from sn_eval.tabletop.scene import parse
@@ -63,7 +63,8 @@ def test_a_broken_reward_file_is_one_line(tmp_path, source, said):
     assert said in result.stderr
 
 
-def test_check_measures_both_kinds_of_preview(bright):
+def test_check_measures_both_kinds_of_preview(bright, monkeypatch):
+    monkeypatch.setattr(console, "SECONDS_BETWEEN_LINES", 0.0)  # every step speaks
     words = ["--look", "1,4", "--candidates", "6", "--prompts", "2", "--steps", "4", "--chunks", "2", "--seeds", "2"]
     result = sn_eval("models", "check", "gaussian", "--reward", bright, *words, "--json")
     assert result.exit_code == 0

@@ -126,15 +126,15 @@ def test_what_new_writes_steers_generate_and_compare(tmp_path, mine):
     suite = tmp_path / "suite.yaml"
     suite.write_text(
         f"name: s\nmodel: {{use: tabletop, params: {{path: {model}}}}}\nrollout: {{use: chunk, params: {{steps: 2, "
-        "chunks: 1}}\nreward: {use: motion_floor}\njudges: [{use: anchor_consistency}]\n"
-        f"methods: [{{use: plain}}, {{use: best_of_n}}]\nbudget_nfe: 4\nprompts: [{PROMPT}]\n".replace("}}}}", "}}")
+        "chunks: 1}}\nreward: motion_floor\nevaluators: [anchor_consistency]\nmethods: [plain, best_of_n]\n"
+        f"budget: {{unit: nfe, amounts: [4]}}\nprompts: ['{PROMPT}']\n".replace("}}}}", "}}")
     )
     compare = ["compare", "--suite", suite, "--out", tmp_path / "run", "--quiet", "--json", "--reward", use]
-    assert "searches on: choose a judge of another family" in one_line(sn_eval(*compare))
+    assert "searches on: choose an evaluator of another family" in one_line(sn_eval(*compare))
     done = sn_eval(*compare, "--judge", "motion_floor", "--allow-same-family")
     assert done.exit_code == 0, done.stderr
     told = json.loads(done.stdout)
-    assert told["suite"]["reward"]["use"] == use
+    assert told["experiment"]["reward"]["use"] == use
     assert {row["judge"] for row in told["verdicts"]} == {"motion_floor"}
 
 
