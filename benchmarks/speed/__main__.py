@@ -1,7 +1,8 @@
 """Prints two ratios: time outside of model, decoder and reward (at most 3 %), and batched candidates
 against a loop; then the same for rewards with an encoder, what `import rewards` takes (at most 1 s), what a suite of
 metrics costs beyond its encoders and flow (at most 1.3 times), whether a long video costs memory (at most 1.05), and
-what a store of 10,000 cells takes to list, to tabulate and to find finished (at most 2 s each).
+what a store of 10,000 cells takes to list, tabulate and find finished (at most 2 s each); and what the harness takes
+of a cell (at most 3 %), a finished run to see that it is (at most 2 s), and how much faster processes are.
 
 `python -m benchmarks.speed` uses the embedded model where its weights are found, else the Gaussian model
 made as heavy as it (and says which). The reward is a mean of pixels: the cheapest there is, so the first
