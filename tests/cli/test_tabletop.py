@@ -158,6 +158,7 @@ def test_check_tells_by_its_exit_code_whether_all_gates_passed(weights, monkeypa
 @pytest.mark.slow
 def test_check_measures_an_untrained_model_and_finds_it_wanting(weights, monkeypatch):
     monkeypatch.setattr(gates, "CHUNKS", 2)
+    monkeypatch.setattr(gates, "STEPS", 2)
     told = sn_eval("check", str(weights), "--scenes", "4", "--json", "--quiet")
     assert told.exit_code == 1
     assert {g["what"]: g["passed"] for g in json.loads(told.stdout)["gates"]}["codec PSNR, mean (dB)"]

@@ -15,6 +15,7 @@ LEADING = 1.3
 _NARROW = frozenset("ijlftrI.,:;'|!()[]- \u00a0·")
 
 
+@lru_cache(maxsize=1 << 16)
 def em(text: str) -> float:
     """Width of a text on one line, in em.
 
@@ -22,6 +23,16 @@ def em(text: str) -> float:
     (2.0, 3.76)
     """
     return sum(map(_letter, text))
+
+
+@lru_cache(maxsize=1 << 16)
+def unbroken(text: str) -> float:
+    """Width of the longest piece of a text that does not break, in em.
+
+    >>> round(unbroken("a quality"), 2) == round(em("quality"), 2), unbroken("")
+    (True, 0.0)
+    """
+    return max(map(em, pieces(text)), default=0.0)
 
 
 def lines(text: str, width: float, size: float) -> int:

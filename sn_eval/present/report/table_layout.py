@@ -7,7 +7,7 @@ has no room for that, letters become smaller. Lengths are in points.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sn_eval.present.report.fitting import em, height, pieces
+from sn_eval.present.report.fitting import em, height, unbroken
 from sn_eval.present.report.model import Column, Grid
 from sn_eval.present.report.shown import shown
 
@@ -78,7 +78,7 @@ def _least(column: Column, texts: Sequence[str], size: float, width: float) -> f
 
 def _unbroken(texts: Sequence[str], size: float) -> float:
     """Width of the longest word; East Asian texts break anywhere, but not after every letter."""
-    longest = max((em(piece) for text in texts for piece in pieces(text)), default=0.0)
+    longest = max(map(unbroken, texts), default=0.0)
     return max(max(longest, 4.0) * size + 2 * PAD + 1, LEAST)
 
 
