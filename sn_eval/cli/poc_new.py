@@ -57,6 +57,10 @@ def new(
     """
     if lang not in LANGUAGES:
         raise ResultsError(f"--lang {lang!r}: choose one of {', '.join(LANGUAGES)}")
+    if price is not None:
+        from sn_eval.decision.prices import load_prices
+
+        load_prices().row(price)
     ask = _asking if _terminal() and not (yes or as_json) else _keeping
     name = name or ask("Name of the experiment", file.stem if file else "my-poc")
     path = file or Path(f"{name}.yaml")

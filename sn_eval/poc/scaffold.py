@@ -77,8 +77,12 @@ def read_prompts(path: Path) -> tuple[Prompt, ...]:
             found = data.get("prompts") if isinstance(data, dict) else data
         items = [{"text": item} if isinstance(item, str) else item for item in found or ()]
         prompts = TypeAdapter(tuple[Prompt, ...]).validate_python(items)
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"cannot read prompts {path}: {error}") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"prompts {path} are no UTF-8 text (byte {error.start}): save the file as UTF-8") from error
+    except OSError as error:
+        raise UserError(
+            f"cannot read prompts {path}: {error.strerror}. Name a text file with a prompt a line"
+        ) from error
     except yaml.YAMLError as error:
         raise UserError(f"prompts {path} are no YAML: {' '.join(str(error).split())}") from error
     except (ValidationError, TypeError) as error:

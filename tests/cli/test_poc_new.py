@@ -67,8 +67,9 @@ def test_a_file_that_is_there_is_kept(tmp_path):
         (["--method", "best_of"], "Did you mean 'best_of_n'?"),
         (["--model", "tabeltop"], "Did you mean 'tabletop'?"),
         (["--budget", "0"], "budget.amounts[0]: '0' must be above 0"),
+        (["--price", "runpod-h100-sxm-secur"], "Did you mean 'runpod-h100-sxm-secure'"),
+        (["--prompts", "gone.txt"], "cannot read prompts gone.txt: No such file or directory. Name a text file"),
         (["--currency", "JP"], "must be a currency of three capital letters"),
-        (["--prompts", "gone.txt"], "cannot read prompts gone.txt"),
         (["--lang", "fr"], "--lang 'fr': choose one of en, ja"),
     ],
 )

@@ -124,6 +124,15 @@ def test_the_frontier_holds_what_nothing_beats():
     assert set(dominated) <= {p.label for p in marks if (p.x, p.y) in beaten}
 
 
+def test_without_a_searched_reward_on_record_nothing_is_said_of_an_alarm():
+    found = runs.found("complete")
+    assert found.hacking is not None
+    blind = dataclasses.replace(found, hacking=dataclasses.replace(found.hacking, searched_gain=None, alarm=False))
+    said = repr(build(blind, "en").section("search"))
+    assert "It could not be checked" in said
+    assert "No alarm" not in said
+
+
 def test_rows_of_a_searched_family_are_marked():
     table = grid(build(runs.found("complete"), "en"), "differences_all_evaluators")
     looks = {row.cells[0]: row.look for row in table.rows}

@@ -63,6 +63,9 @@ def _hacking(t: Teller) -> Iterator[Block]:
     if found is None:
         yield Paragraph(t("search.no_hacking"))
         return
+    if found.searched_gain is None:
+        yield Paragraph(t("answer.reward_unknown"))
+        return
     yield Paragraph(t("search.alarm" if found.alarm else "search.no_alarm"), look="warning" if found.alarm else "plain")
     searched = Fact(
         t("search.searched_gain"), t.number(found.searched_gain, signed=True), key=t.key("hacking/searched_gain"),
