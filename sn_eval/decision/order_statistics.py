@@ -46,10 +46,11 @@ def expected(candidates: Sequence[Attempt], sizes: Sequence[int]) -> tuple[Attem
 
     candidates: attempts of any number of prompts; `searched` ranks those of one prompt. sizes: each at least 1; a
     prompt of N candidates has no arm of a size above N. Each result is one attempt with repeat 0 and the ids of all N
-    candidates: scores, acceptance, `searched` and seconds of video are those expected of the one that is shown; compute
-    is k times the mean of those known, since k are made to show one. weight: ⌊N/k⌋, the number of disjoint draws, which
-    is how many independent attempts of that kind N candidates could be. An attempt is `failed` where every candidate
-    is. Prompts in the order of their first candidate. ResultsError for a size below 1.
+    candidates, the likeliest to be shown first: scores, acceptance, `searched` and seconds of video are those expected
+    of the one that is shown; compute is k times the mean of those known, since k are made to show one. weight: ⌊N/k⌋,
+    the number of disjoint draws, which is how many independent attempts of that kind N candidates could be. An attempt
+    is `failed` where every candidate is. Prompts in the order of their first candidate. ResultsError for a size
+    below 1.
     """
     return tuple(
         _expectation(some, _chances([each.searched for each in some], k), k, arm)
@@ -146,7 +147,7 @@ def _expectation(some: Sequence[Attempt], chance: Chances, size: int, arm: str) 
     failed = all(each.failed for each in some)
     return replace(
         some[0],
-        cells=tuple(cell for each in some for cell in each.cells),
+        cells=tuple(cell for place in np.argsort(-chance, kind="stable") for cell in some[place].cells),
         arm=arm, repeat=0, scores=shown.scores(), searched=shown.mean(lambda each: each.searched),
         rewarded=shown.mean(lambda each: each.rewarded),
         accepted=shown.mean(lambda each: each.accepted), weight=float(len(some) // size),

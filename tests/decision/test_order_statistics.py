@@ -105,6 +105,7 @@ def test_one_drawn_is_a_candidate_at_random():
 def test_scored_ones_are_chosen_before_unscored_ones():
     best = expected(made([(None, 1.0, 1.0), (0.0, 0.0, 0.0)]), [2])[1]
     assert (best.scores["judge"], best.accepted) == (0.0, 0.0)
+    assert best.cells == ("p1", "p0")  # the one that is shown comes first
 
 
 def test_lower_may_be_better_for_an_oracle_and_acceptance_is_an_outcome():

@@ -258,3 +258,14 @@ def test_findings_are_what_the_factory_says():
 def test_why_there_is_no_roi_is_japanese_in_japanese(variant):
     report = build(runs.found(variant), "ja")
     assert not re.search(r"[a-z]{3,} [a-z]{3,}", next(report.section("roi").of(Paragraph)).text)
+
+
+def test_of_candidates_that_both_arms_choose_from_two_that_differ_are_shown():
+    found = runs.found("complete")
+    both = ("cell-a", "cell-b")
+    lost = dataclasses.replace(found.losing[0], cells=(both, both))
+    report = build(dataclasses.replace(found, losing=(lost,)), "en")
+    [pair] = next(report.section("failures").of(Gallery)).pairs
+    assert pair.left is not None
+    assert pair.right is not None
+    assert (pair.left.cell, pair.right.cell) == ("cell-b", "cell-a")

@@ -48,7 +48,10 @@ def _table(t: Teller, losing: Sequence[Losing]) -> Grid:
 
 
 def _pair(t: Teller, losing: Losing) -> Pair:
-    left, right = (cells[0] if cells else None for cells in losing.cells)
+    """The greatest loss, side by side; of candidates that both arms choose from, two that differ."""
+    ours, theirs = losing.cells[1], losing.cells[0]
+    right = ours[0] if ours else None
+    left = next((cell for cell in theirs if cell != right), right if theirs else None)
     difference = t.amount(losing.outcome, losing.difference, signed=True)
     caption = t("failures.caption", outcome=t.outcome(losing.outcome), difference=difference)
     baseline, chosen = t.findings.baseline, t.findings.verdict.arm
