@@ -39,7 +39,8 @@ def fit_scaling(
 ) -> ScalingFit:
     """The curve over budgets, from the prompts that have every one of them; without a curve, `words` say why.
 
-    Where lower is better, ceiling is the floor that values fall to, and scale is negative.
+    A budget at which no prompt has a value is no point. Where lower is better, ceiling is the floor that values fall
+    to, and scale is negative.
 
     >>> curve = {c: {f"p{i}": 0.9 - 0.8 / c + i / 100 for i in range(8)} for c in (1.0, 2.0, 4.0, 8.0)}
     >>> found = fit_scaling("best_of_n", "sharp", "videos", curve)
@@ -52,7 +53,9 @@ def fit_scaling(
     budgets = sorted(points)
     shared = sorted(set.intersection(*(set(points[budget]) for budget in budgets))) if budgets else []
     table = sign * np.array([[points[budget][prompt] for budget in budgets] for prompt in shared], dtype=float)
-    shown = tuple(_point(budget, list(points[budget].values()), confidence, seed) for budget in budgets)
+    shown = tuple(
+        _point(budget, list(points[budget].values()), confidence, seed) for budget in budgets if points[budget]
+    )
     empty = ScalingFit(method, outcome, unit, shown, Estimate(), Estimate(), None, None, "")
     why = _refused(budgets, table, unit, confidence, seed)
     if why:

@@ -117,3 +117,9 @@ def test_same_seed_same_curve():
     points = made(np.random.default_rng(8))
     assert fit(points, seed=1) == fit(points, seed=1)
     assert fit(points, seed=1).ceiling != fit(points, seed=2).ceiling
+
+
+def test_a_budget_without_a_value_is_no_point():
+    found = fit({1.0: {"a": 0.5, "b": 0.7}, 2.0: {}, 4.0: {"a": 0.6}})
+    assert [point[:2] for point in found.points] == [(1.0, pytest.approx(0.6)), (4.0, 0.6)]
+    assert found.words.startswith("no curve: ")

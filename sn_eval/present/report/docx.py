@@ -174,7 +174,7 @@ class _Paper:
 
     def _figure(self, figure: Figure) -> None:
         """A picture with its words."""
-        if not any(point.y is not None for series in figure.series for point in series.points):
+        if not figure.drawable:
             return
         drawn = png({**drawing(figure, self.report.lang), "title": ""}, scale=2)
         title = " ".join(filter(None, (figure.title, figure.mark)))

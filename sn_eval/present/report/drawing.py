@@ -27,7 +27,7 @@ Spec: TypeAlias = dict[str, Any]
 
 def drawing(figure: Figure, lang: Lang) -> Spec:
     """The chart of a figure. Raises ValueError for one without a point that has a value."""
-    if not any(point.y is not None for series in figure.series for point in series.points):
+    if not figure.drawable:
         raise ValueError(f"figure {figure.key!r} has no point to draw")
     spec = _KINDS[figure.kind](figure, lang)
     mark = {"subtitle": figure.mark, "subtitleColor": "#a33b00", "subtitleFontSize": 12} if figure.mark else {}

@@ -95,7 +95,7 @@ class _Page:
 
     def grid(self, block: Grid) -> Iterator[str]:
         yield from _title(block.title)
-        yield _row([f"{c.title} ({c.unit})" if c.unit else c.title for c in block.columns])
+        yield _row([column.heading for column in block.columns])
         yield "|" + "|".join(" --- " if c.format == "text" else " ---: " for c in block.columns) + "|"
         rows = block.rows[:ROWS] if block.long else block.rows
         yield from (_row([self.cell(row, place, block) for place in range(len(block.columns))]) for row in rows)

@@ -132,6 +132,11 @@ class Column:
     digits: int = 1
     wide: bool = False
 
+    @property
+    def heading(self) -> str:
+        """Title and unit on one line."""
+        return f"{self.title} ({self.unit})" if self.unit else self.title
+
 
 @dataclass(frozen=True)
 class Row:
@@ -223,6 +228,11 @@ class Figure:
     references: tuple[Reference, ...] = ()
     mark: str = ""
     keys: tuple[str, ...] = ()
+
+    @property
+    def drawable(self) -> bool:
+        """Whether a point has a value."""
+        return any(point.y is not None for series in self.series for point in series.points)
 
 
 # --- videos -----------------------------------------------------------------------------------------------

@@ -330,7 +330,7 @@ def _figure(figure: Figure, report: Report) -> Shape:
         top, bottom = _TITLE * LEADING + 2, height(about, width, _NOTE) + 4
         write_lines(slide, [Line(title, _TITLE, bold=True, after=0)], x, y, width, top)
         place = Box(Pt(x), Pt(y + top), Pt(width), Pt(high - GAP - top - bottom))
-        if any(point.y is not None for series in figure.series for point in series.points):
+        if figure.drawable:
             add_figure(slide.shapes, figure, place, report.lang, report.currency)
         write_lines(
             slide, [Line(about, _NOTE, colour=GREY, after=0)], x, y + high - GAP - bottom + 4, width, bottom - 4

@@ -32,7 +32,7 @@ class Table:
 
 def laid_out(grid: Grid, width: float, sizes: Sequence[float]) -> Table:
     """The grid in the first of the sizes in which no number and no word must break, or in the last of them."""
-    header = tuple(f"{c.title} ({c.unit})" if c.unit else c.title for c in grid.columns)
+    header = tuple(column.heading for column in grid.columns)
     rows = tuple(
         tuple(shown(cell, column) for cell, column in zip(row.cells, grid.columns, strict=True)) for row in grid.rows
     )

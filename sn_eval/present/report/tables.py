@@ -25,7 +25,7 @@ def table_text(grid: Grid) -> str:
     """A table as CSV, its titles first."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
-    writer.writerow([harmless(f"{each.title} ({each.unit})" if each.unit else each.title) for each in grid.columns])
+    writer.writerow([harmless(each.heading) for each in grid.columns])
     writer.writerows([harmless(cell) for cell in row.cells] for row in grid.rows)
     return text.getvalue()
 

@@ -59,7 +59,7 @@ def _verdict(book: Book, report: Report, t: Teller) -> None:
 def _grid(book: Book, grid: Grid, currency: str) -> None:
     """A table with its numbers as numbers, below a header that stays in sight."""
     sheet = book.sheet(grid.title)
-    sheet.headers([f"{c.title} ({c.unit})" if c.unit else c.title for c in grid.columns])
+    sheet.headers([column.heading for column in grid.columns])
     forms = [sheet_format(column, currency) for column in grid.columns]
     for row, line in enumerate(grid.rows, start=HEADER + 1):
         for column, value in enumerate(line.cells):

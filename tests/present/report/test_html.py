@@ -12,7 +12,7 @@ import pytest
 from sn_eval.present.report import media
 from sn_eval.present.report.build import build
 from sn_eval.present.report.html import ROWS, write_html
-from sn_eval.present.report.model import Gallery, Grid, Report
+from sn_eval.present.report.model import Figure, Gallery, Grid, Report
 
 VOID = {"meta", "img", "br", "link", "input", "hr", "wbr"}
 
@@ -115,3 +115,17 @@ def test_numbers_name_their_evidence(tmp_path):
     keys = set(re.findall(r'data-evidence="([^"]+)"', text))
     assert len(keys) > 30
     assert keys <= set(found.numbers)
+
+
+def test_what_nobody_could_measure_is_not_drawn(tmp_path):
+    found = runs.found("complete")
+    unknown = [
+        dataclasses.replace(each, difference=dataclasses.replace(each.difference, mean=None, low=None, high=None))
+        for each in found.comparisons
+    ]
+    flat = [dataclasses.replace(fit, points=()) for fit in found.scaling]
+    report = build(dataclasses.replace(found, comparisons=tuple(unknown), scaling=tuple(flat)), "en")
+    write_html(report, tmp_path / "report.html")
+    for key in ("comparisons", "scaling"):
+        assert report.section(key).blocks
+        assert not list(report.section(key).of(Figure))

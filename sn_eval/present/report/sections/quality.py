@@ -143,7 +143,8 @@ def comparisons(t: Teller) -> Section:
         return Section("comparisons", t("section.comparisons"), (Paragraph(t("comparisons.none")),))
     blocks: list[Block] = [Paragraph(t("comparisons.intro", level=t.percent(t.confidence, 0)))]
     shares = [each for each in found if each.outcome == ACCEPTANCE]
-    if against := [each for each in shares if each.against == t.findings.baseline]:
+    known = [each for each in shares if each.difference.mean is not None]
+    if against := [each for each in known if each.against == t.findings.baseline]:
         blocks.append(_acceptance(t, against))
     if shares:
         blocks.append(differences(t, shares, "acceptance"))
@@ -216,7 +217,7 @@ def result(each: Compared) -> str:
 
 def scaling(t: Teller) -> Section:
     """Quality against compute, method by method, with the fitted curve and where it saturates."""
-    fits = t.findings.scaling
+    fits = [fit for fit in t.findings.scaling if fit.points]
     if not fits:
         return Section("scaling", t("section.scaling"), (Paragraph(t("scaling.none")),), "engineer")
     groups = dict.fromkeys((fit.outcome, fit.unit) for fit in fits)
