@@ -51,10 +51,10 @@ HEAD = """\
 """
 
 
-def sizes_up_to(most: int) -> tuple[int, ...]:
+def sizes_asked(most: int) -> tuple[int, ...]:
     """The sizes of "best of" that are asked, for so many candidates.
 
-    >>> sizes_up_to(16), sizes_up_to(8), sizes_up_to(3), sizes_up_to(1)
+    >>> sizes_asked(16), sizes_asked(8), sizes_asked(3), sizes_asked(1)
     ((2, 4, 8), (2, 4, 8), (2, 3), ())
     """
     if most < 2:
@@ -153,7 +153,7 @@ def _fitted(
     sizes: tuple[int, ...] | None = None,
 ) -> Experiment:  # fmt: skip
     """The rules with the prompts, methods and budget that the videos allow."""
-    sizes = sizes_up_to(size) if sizes is None else sizes
+    sizes = sizes_asked(size) if sizes is None else sizes
     prompts = _prompts(candidates, known, divided=bool(rules["primary"]))
     if rules["primary"] and not any(prompt.split == "dev" for prompt in prompts):
         sizes = sizes[-1:]  # nothing to choose a size on: the largest is judged
