@@ -240,7 +240,6 @@ class Compared:
     minimum_effect: float | None = None
     searched: bool = False
     adjusted: tuple[float | None, float | None] = (None, None)
-    words: str = ""
 
 
 @dataclass(frozen=True)

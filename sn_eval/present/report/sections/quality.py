@@ -198,7 +198,7 @@ def _difference(t: Teller, each: Compared) -> Row:
     remarks = [t("word.primary")] * each.primary + [t("word.searched")] * each.searched
     cells = (
         t.outcome(each.outcome), each.arm, each.against, d.mean, d.low, d.high, t(f"word.{result(each)}"), each.p,
-        d.n_prompts, " · ".join([*remarks, *[each.words] * bool(each.words)]),
+        d.n_prompts, " · ".join(remarks),
     )  # fmt: skip
     keys = ("", "", "", t.key(f"difference/{each.outcome}/{each.arm}{against}"), *[""] * 6)
     return Row(cells, keys, "searched" if each.searched else "chosen" if each.primary else "plain")
