@@ -102,7 +102,7 @@ def find_candidates(place: Path, selector: str | None = None, apart: Path | None
 def comparable(videos: Sequence[Candidate], left_out: Mapping[str, str], notes: Sequence[str] = ()) -> Candidates:
     """Those of prompts that have enough candidates, with what differs between them said; UserError without any.
 
-    Enough is the largest number that at least MOST of the prompts have.
+    Enough is the largest number that at least MOST of the prompts have (see `enough`).
     """
     if not videos:
         first = next(iter(left_out.values()), "no video there")
@@ -122,10 +122,14 @@ def comparable(videos: Sequence[Candidate], left_out: Mapping[str, str], notes: 
 def enough(counts: Sequence[int]) -> int:
     """The largest number of candidates that at least MOST of the prompts have.
 
-    >>> enough([8, 8, 8, 8, 3]), enough([8, 8, 4]), enough([5])
-    (8, 4, 5)
+    Prompts of one candidate compare nothing: where more than half have several, only those are asked.
+
+    >>> enough([8, 8, 8, 8, 3]), enough([8, 8, 4]), enough([5]), enough([4, 4, 4, 1]), enough([4, 1])
+    (8, 4, 5, 4, 1)
     """
-    return max(size for size in counts if sum(count >= size for count in counts) >= MOST * len(counts))
+    several = [count for count in counts if count > 1]
+    asked = several if len(several) > len(counts) / 2 else counts
+    return max(size for size in asked if sum(count >= size for count in asked) >= MOST * len(asked))
 
 
 # --- one video --------------------------------------------------------------------------------------------

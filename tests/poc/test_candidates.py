@@ -161,6 +161,15 @@ def test_what_differs_is_said(tmp_path):
     assert find_candidates(tmp_path).notes == ()
 
 
+def test_a_prompt_of_one_candidate_does_not_undo_the_comparison_of_the_others(tmp_path):
+    for number in range(4):
+        for i in range(1 if number == 3 else 2):
+            clip(tmp_path / f"prompt {number} x" / f"{i}.mp4", i)
+    found = find_candidates(tmp_path)
+    assert (found.size, len(found.by_prompt)) == (2, 3)
+    assert "has 1 of the 2 candidates that most have" in found.left_out["prompt 3 x"]
+
+
 def test_one_candidate_can_be_evaluated_only(tmp_path):
     clip(tmp_path / "a cat" / "1.mp4")
     assert "no best of several" in find_candidates(tmp_path).notes[0]
@@ -185,6 +194,9 @@ def test_nothing_there_is_one_line(tmp_path):
 @given(st.lists(st.integers(1, 12), min_size=1, max_size=30))
 def test_most_prompts_have_enough(given_counts):
     size = enough(given_counts)
-    having = [sum(count >= each for count in given_counts) for each in (size, size + 1)]
-    assert having[0] >= 0.8 * len(given_counts)
-    assert having[1] < 0.8 * len(given_counts)
+    several = [count for count in given_counts if count > 1]
+    asked = several if 2 * len(several) > len(given_counts) else given_counts
+    having = [sum(count >= each for count in asked) for each in (size, size + 1)]
+    assert having[0] >= 0.8 * len(asked)
+    assert having[1] < 0.8 * len(asked)
+    assert sum(count >= size for count in given_counts) >= 0.4 * len(given_counts)
