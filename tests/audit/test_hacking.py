@@ -139,7 +139,7 @@ def test_one_prompt_has_no_interval_and_no_verdict():
 
 
 def test_rows_are_made_for_the_chart():
-    rows = hacking_curve(*pool(4)).rows("mine", "theirs")
+    rows = hacking_curve(*pool(8)).rows("mine", "theirs")
     assert {row["score"] for row in rows} == {"mine", "theirs"}
     assert len(rows) == 2 * 7
     assert rows[0] == {"score": "mine", "n": 1, "d": 0.0, "gain": 0.0, "low": 0.0, "high": 0.0}
