@@ -112,7 +112,8 @@ def conclude(
         if arm.attempts
     )
     findings = Findings(
-        run=material.facts, baseline=baseline, judges=judges, arms=arms, choice=chosen, comparisons=compared,
+        run=material.facts, baseline=baseline, judges=judges, criteria=experiment.acceptance,
+        arms=arms, choice=chosen, comparisons=compared,
         scaling=parts.scaling(experiment, confirm, baseline, asked, judges),
         selection=parts.selection(material.candidates, baseline, judges, seen),
         previews=parts.previews(material.rhos, seen),
@@ -120,7 +121,7 @@ def conclude(
         price=price, price_words=price_words, roi=business.roi, roi_words=business.words, capacity=business.capacity,
         verdict=Verdict("provisional", ()), losing=parts.losing(confirm, baseline, asked, compared),
         attempts=material.attempts, cells=cell_sets(material.attempts), numbers={}, watermark=experiment.examples,
-        notes=(*material.notes, *_doubts(confirm, baseline, chosen)),
+        notes=(*material.notes, *_doubts(confirm, baseline, chosen), *_lengths(experiment, confirm)),
     )  # fmt: skip
     decided = _decided(findings, material, asked, confirm, look)
     return replace(decided, numbers=numbered(decided))
@@ -131,6 +132,18 @@ def _doubts(arms: Mapping[str, Arm], baseline: str, chosen: Choice | None) -> li
     names = (baseline, chosen.arm) if chosen else (baseline,)
     found = [(name, arms[name].smoothed()[1]) for name in names if name in arms]
     return [f"{name}: {smoothed.words}" for name, smoothed in found if smoothed is not None and smoothed.words]
+
+
+def _lengths(experiment: Experiment, arms: Mapping[str, Arm]) -> list[str]:
+    """Whether production's videos are as long as those that were judged."""
+    tried = [attempt.video_seconds for arm in arms.values() for attempt in arm.attempts if attempt.video_seconds]
+    minutes = experiment.business.minutes_per_video.value if experiment.business else None
+    if minutes is None or not tried or 0.9 <= minutes * 60 * len(tried) / sum(tried) <= 1.1:
+        return []
+    return [
+        f"videos of {sum(tried) / len(tried):.3g} s were judged and production's take {minutes * 60:.3g} s: money for "
+        "an attempt is scaled to that length, and acceptance is taken as it was measured"
+    ]
 
 
 def look_at(material: Material) -> tuple[tuple[str, ...], float | None]:
@@ -323,4 +336,5 @@ def _price(run: RunFolder, prices: PriceList | None) -> tuple[HourPrice | None, 
 def _notes(run: RunFolder, cells: Cells) -> list[str]:
     """What a reader must know of cells that are not there."""
     found = [f"cell {cell} is damaged and left out: {why}" for cell, why in cells.damaged.items()]
+    found += [f"cell {cell} is missing, a file or reward of yours failed: {why}" for cell, why in cells.refused.items()]
     return found + [f"cell {cell} is missing, the machine failed: {why}" for cell, why in cells.lost.items()]

@@ -147,7 +147,9 @@ def _balance(case: Case) -> list[Reason]:
     ours, theirs = (set(case.arms[name].values("")) for name in (case.arm, case.baseline))
     missing = len(ours ^ theirs) / max(len(ours | theirs), 1)
     if missing > case.experiment.rules.max_failures:
-        found.append(Reason("balance", False, {"arm": case.arm, "share": 1 - missing, "within": within}))
+        found.append(
+            Reason("pairs", False, {"arm": case.arm, "share": missing, "rule": case.experiment.rules.max_failures})
+        )
     return found
 
 

@@ -7,16 +7,18 @@ from sn_eval.decision.findings import RunFacts
 from sn_eval.results.record import Record
 from sn_eval.results.run_folder import RunFolder
 
-QUALITY = "quality"  # category of a cell whose method gave no usable video
-
 
 @dataclass(frozen=True)
 class Cells:
-    """The cells of a run by what became of them. failed: quality failures, lost: of the machine; each with why."""
+    """The cells of a run by what became of them, each with why.
+
+    failed: quality failures. lost: of the machine. refused: by something of the user's (a reward that raises).
+    """
 
     records: Mapping[str, Record]
     failed: Mapping[str, str]
     lost: Mapping[str, str]
+    refused: Mapping[str, str]
     damaged: Mapping[str, str]
 
     @classmethod
@@ -24,23 +26,17 @@ class Cells:
         """Damaged cells have no record here: they are to be made again."""
         records, damaged = run.records(), run.damaged()
         sound = {cell: record for cell, record in records.items() if cell not in damaged}
-        failed: dict[str, str] = {}
-        lost: dict[str, str] = {}
-        for cell, line in run.store.last_errors().items():
-            if cell not in records and cell not in damaged:
-                (failed if line["category"] == QUALITY else lost)[cell] = str(line["message"])
+        why: dict[str, dict[str, str]] = {"quality": {}, "input": {}, "infrastructure": {}}
         planned = {cell.cell for cell in run.plan.cells}
-        return cls(
-            sound,
-            {cell: why for cell, why in failed.items() if cell in planned},
-            {cell: why for cell, why in lost.items() if cell in planned},
-            damaged,
-        )
+        for cell, line in run.store.last_errors().items():
+            if cell in planned and cell not in records and cell not in damaged:
+                why.get(line["category"], why["infrastructure"])[cell] = str(line["message"])
+        return cls(sound, why["quality"], why["infrastructure"], why["input"], damaged)
 
     @property
     def settled(self) -> set[str]:
         """Cells that will not change unless somebody runs them again."""
-        return {*self.records, *self.failed, *self.lost}
+        return {*self.records, *self.failed, *self.lost, *self.refused}
 
 
 def facts_of(run: RunFolder, cells: Cells) -> RunFacts:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from sn_eval.decision.ranks import Estimate
 from sn_eval.decision.statistics import PairedDifference
+from sn_eval.results.experiment import Criterion
 from sn_eval.results.plan import Judge
 
 Decision = Literal["go", "conditional", "continue", "stop", "invalid", "provisional"]
@@ -406,12 +407,14 @@ class RunFacts:
 class Findings:
     """All of it. cells: name of a set, e.g. "confirm/plain" → ids; numbers: key → (value, sets that it came from).
 
-    attempts: every attempt behind the figures. watermark: inputs that are examples. notes: what a reader must know.
+    criteria: what a video had to reach to be accepted. attempts: every attempt behind the figures. watermark: inputs
+    that are examples. notes: what a reader must know.
     """
 
     run: RunFacts
     baseline: str
     judges: tuple[Judge, ...]
+    criteria: tuple[Criterion, ...]
     arms: tuple[ArmFindings, ...]
     choice: Choice | None
     comparisons: tuple[Compared, ...]

@@ -17,7 +17,8 @@ FORMULAS: Mapping[str, str] = {
     "score": "sn_eval.decision.arms.Arm.estimate: mean over prompts of an evaluator's score",
     "difference": "sn_eval.decision.statistics.paired_difference: mean over prompts, paired by prompt and repeat",
     "uplift": "sn_eval.decision.statistics.paired_difference of the primary outcome, better is up",
-    "cost": "sn_eval.decision.arms.Arm.cost: means over attempts; money = device time x sn_eval.decision.prices",
+    "cost": "sn_eval.decision.arms.Arm.cost: means over attempts; money = device time x sn_eval.decision.prices, "
+    "an attempt scaled to business.minutes_per_video",
     "price": "sn_eval.decision.prices.hour_price: list price / utilisation x exchange",
     "roi": "sn_eval.decision.roi.roi: draws of prompts and business inputs",
     "capacity": "sn_eval.decision.capacity: compute x attempts / available seconds / utilisation",

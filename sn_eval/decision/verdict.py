@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from sn_eval.decision.findings import Decision, Reason, Verdict
 from sn_eval.decision.ranks import Estimate
 
-VALIDITY = ("failures", "balance", "evaluator_validity")
+VALIDITY = ("failures", "balance", "pairs", "evaluator_validity")
 GUARDS = ("hacking", "critical_criterion", "no_worse", "latency")
 BUSINESS = ("business_inputs", "illustrative_inputs", "rules_changed")
 CODES = ("uplift", "profit", *GUARDS, *BUSINESS, *VALIDITY, "finished", "declared")

@@ -5,10 +5,11 @@ A folder for each prompt (its name, or a prompt.txt inside, is the prompt), file
 seconds, device, accepted and any score. What cannot be used is left out, with a reason; the others stay.
 """
 
+import difflib
 import math
 import re
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -21,6 +22,21 @@ from sn_eval.video import VideoInfo, probe
 
 MANIFESTS = (".csv", ".tsv", ".jsonl", ".ndjson")
 PROMPT_FILE = "prompt.txt"
+COLUMNS = (
+    "path",
+    "prompt",
+    "candidate",
+    "group",
+    "split",
+    "cost",
+    "seconds",
+    "device",
+    "accepted",
+    "fps",
+    "anchor",
+    "name",
+    "seed",
+)
 MOST = 0.8  # share of the prompts that must have so many candidates; those with fewer are left out
 YES, NO = ("1", "1.0", "true", "yes", "pass", "accepted"), ("0", "0.0", "false", "no", "fail", "rejected")
 
@@ -93,10 +109,21 @@ def find_candidates(place: Path, selector: str | None = None, apart: Path | None
             videos.append(_candidate(source, root, selector))
         except UserError as error:
             left_out[str(source.path)] = str(error)
+    notes += _misspelt({key for source in found.sources for key in source.metadata} - {selector})
     once = _numbered(_alike(videos, left_out), left_out)
     if selector and once and all(video.score is None for video in once):
         raise UserError(f"no video has a number in the column {selector!r}: name a column of the manifest (--selector)")
     return comparable(once, left_out, notes)
+
+
+def _misspelt(columns: Iterable[str | None]) -> list[str]:
+    """Columns that nothing reads and whose names are nearly those of columns that are read."""
+    found = []
+    for column in sorted(str(column) for column in columns if column and column not in COLUMNS):
+        near = difflib.get_close_matches(column.lower(), COLUMNS, n=1, cutoff=0.8)
+        if near:
+            found.append(f"column {column!r} is not read; did you mean {near[0]!r}?")
+    return found
 
 
 def comparable(videos: Sequence[Candidate], left_out: Mapping[str, str], notes: Sequence[str] = ()) -> Candidates:

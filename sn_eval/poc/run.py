@@ -37,7 +37,7 @@ INTERRUPTED = "Ctrl-C"
 class Caps:
     """Where a run stops by itself, once the cells in progress are done.
 
-    hours: of this call. money: of the whole run, earlier calls included, in the currency of the experiment's prices.
+    hours: of this call. money: of the whole run, earlier calls and evaluators included, in the currency of the prices.
     """
 
     hours: float | None = None
@@ -157,7 +157,7 @@ class _Declared:
         from sn_eval.poc.spending import Spending
 
         rows = load_prices(self.prices) if self.prices else prices_of(out)
-        return Spending.of(self.experiment, rows, capped=capped)
+        return Spending.of(self.experiment, rows, out, capped=capped)
 
 
 class _Ledger:

@@ -98,14 +98,14 @@ def _money(run: RunFolder, done: dict[str, Record]) -> tuple[float | None, str, 
     """(money, currency, why there is none)."""
     if run.experiment.prices is None:
         return None, "", "the experiment declares no prices"
-    from sn_eval.decision.attempts import compute_of
     from sn_eval.decision.prices import hour_price, money, prices_of
+    from sn_eval.poc.spending import used
 
     try:
         price = hour_price(run.experiment.prices, prices_of(run.folder))
     except ResultsError as error:
         return None, "", str(error)
-    paid = [money(price, compute_of(record)) for record in done.values()]
+    paid = [money(price, each) for each in used(run.folder, done, run.plan)]
     if any(each is None for each in paid):
         return None, price.currency, f"the price is for a {price.unit}, which is not what was measured"
     return sum(each for each in paid if each is not None), price.currency, ""

@@ -200,3 +200,12 @@ def test_most_prompts_have_enough(given_counts):
     assert having[0] >= 0.8 * len(asked)
     assert having[1] < 0.8 * len(asked)
     assert sum(count >= size for count in given_counts) >= 0.4 * len(given_counts)
+
+
+def test_a_column_that_is_nearly_one_that_is_read_is_told(tmp_path):
+    for i in range(2):
+        clip(tmp_path / f"{i}.mp4", i)
+    rows = [{"path": f"{i}.mp4", "prompt": "a cat", "acepted": "1", "mood": "calm"} for i in range(2)]
+    notes = find_candidates(table(tmp_path / "clips.csv", rows)).notes
+    assert "column 'acepted' is not read; did you mean 'accepted'?" in notes
+    assert not any("mood" in note for note in notes)

@@ -1,6 +1,7 @@
 """A run makes what is missing, whatever happened before, and says what it could not make."""
 
 import errno
+import json
 import os
 from collections import Counter
 
@@ -197,7 +198,13 @@ def test_a_cap_in_money_counts_what_earlier_calls_spent(tmp_path):
     first = run(experiment, tmp_path / "run", caps=Caps(money=1e-9))
     assert (first.done, first.left) == (1, 3)
     assert "the cap in money" in first.stopped_by
-    assert run(experiment, tmp_path / "run", caps=Caps(money=1e-9)).made == 0
+    spent = status(tmp_path / "run").money
+    said = []
+    assert (
+        run(experiment, tmp_path / "run", caps=Caps(money=spent), watched=Watched(cells=lambda *c: said.append(c))).made
+        == 0
+    )
+    assert said[0][2].startswith(f"{spent:,.4g} of")  # the next call begins where the last one ended
     assert run(experiment, tmp_path / "run", caps=Caps(money=1e9)).finished
 
 
@@ -242,7 +249,9 @@ def test_status_tells_arms_failures_money_and_what_is_left(tmp_path):
     run(priced, tmp_path / "run", caps=Caps(money=1e-9))
     found = status(tmp_path / "run")
     assert (found.planned, found.done, found.waiting, found.seconds_left) == (8, 1, 7, None)
-    assert found.money == pytest.approx(found.seconds)  # one yen a second
+    (worked,) = json.loads((tmp_path / "run" / "spent.json").read_text())
+    assert found.money == pytest.approx(worked["wall"])  # one yen a second, of evaluators, too
+    assert found.money > found.seconds
     run(priced, tmp_path / "run")
     found = status(tmp_path / "run")
     assert (found.done, found.failed, found.waiting, found.seconds_left) == (4, {"quality": 4}, 0, 0)

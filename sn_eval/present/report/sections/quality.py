@@ -39,7 +39,31 @@ def pareto(t: Teller) -> Section:
     else:
         blocks.append(Paragraph(t("pareto.none"), look="warning"))
     blocks.append(arms_grid(t))
+    if t.findings.criteria:
+        blocks.append(_criteria(t))
     return Section("pareto", t("section.pareto"), tuple(blocks))
+
+
+def _criteria(t: Teller) -> Grid:
+    """What "accepted" means: every criterion of a prompt's group must hold."""
+    columns = (
+        Column(t("column.evaluator")),
+        Column(t("column.at_least"), "number", digits=3),
+        Column(t("column.at_most"), "number", digits=3),
+        Column(t("column.groups")),
+        Column(t("column.remark")),
+        Column(t("column.because"), wide=True),
+    )
+    rows = tuple(
+        Row(
+            (
+                each.evaluator, each.at_least, each.at_most, ", ".join(each.groups) or t("criteria.all"),
+                t("criteria.critical") if each.critical else "", each.because,
+            )
+        )
+        for each in t.findings.criteria
+    )  # fmt: skip
+    return Grid("criteria", t("criteria.title"), columns, rows, t("criteria.note"))
 
 
 def _costs(t: Teller) -> tuple[Axis, list[tuple[ArmFindings, float | None]]]:
@@ -196,6 +220,7 @@ def _difference(t: Teller, each: Compared) -> Row:
     d = each.difference
     against = "" if each.against == t.findings.baseline else f"-{each.against}"
     remarks = [t("word.primary")] * each.primary + [t("word.searched")] * each.searched
+    remarks += [] if each.higher_is_better else [t("word.lower_is_better")]
     cells = (
         t.outcome(each.outcome), each.arm, each.against, d.mean, d.low, d.high, t(f"word.{result(each)}"), each.p,
         d.n_prompts, " · ".join(remarks),
