@@ -13,7 +13,6 @@ from sn_eval.results.files import ResultsError
 
 NEEDED = ("videos_per_month", "minutes_per_video", "review", "rejection", "fallback", "one_off", "monthly", "discount")
 POSITIVE = ("minutes_per_video", "compute_per_attempt", "utilisation")
-SHARES = ("discount", "tax", "utilisation")
 
 
 def unresolved(business: Business, *, metered: bool = True) -> tuple[str, ...]:
@@ -110,7 +109,7 @@ def illustrative(inputs: Inputs, business: Business, prices: Prices) -> tuple[st
 
 
 def _check(key: str, amount: Sourced) -> None:
-    """ResultsError for an amount that cannot be: not finite, negative, a share of 1 or more."""
+    """ResultsError for an amount that cannot be: not finite, negative, utilisation above 1."""
     name = "prices.utilisation" if key == "utilisation" else f"business.{key}"
     for value in (amount.low, amount.value, amount.high):
         if value is None:
@@ -119,5 +118,5 @@ def _check(key: str, amount: Sourced) -> None:
             raise ResultsError(f"{name} {value:g}: an amount of 0 or more; correct it in the spec")
         if value == 0 and key in POSITIVE:
             raise ResultsError(f"{name} 0: must be above 0; correct it in the spec")
-        if key in SHARES and (value > 1 or (value == 1 and key != "utilisation")):
-            raise ResultsError(f"{name} {value:g}: a share below 1; 5 % is written 0.05")
+        if key == "utilisation" and value > 1:
+            raise ResultsError(f"{name} {value:g}: a share of at most 1")

@@ -231,8 +231,6 @@ def test_videos_made_elsewhere_need_what_an_attempt_costs():
 @pytest.mark.parametrize(
     ("inputs", "told_"),
     [
-        ({"discount": told(5.0)}, "business.discount 5: a share below 1; 5 % is written 0.05"),
-        ({"tax": told(30.0)}, "business.tax 30: a share below 1"),
         ({"review": told(-1.0)}, "business.review -1: an amount of 0 or more"),
         ({"fallback": told(1.0, -5.0, 2.0)}, "business.fallback -5"),
         ({"one_off": told(float("nan"))}, "business.one_off nan"),
