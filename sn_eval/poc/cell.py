@@ -165,6 +165,8 @@ def run_cell(
                 tap, reward and meter.reward(reward), cell.prompts, emit=meter.sink(take), image=image,
                 seed=cell.seed, trace=trace.write, on_progress=on_progress,
             )  # fmt: skip
+            with meter.phase("write"):
+                video.close()  # most frames of a short video are encoded only now
     frames = torch.cat(keep) if judges else None
     scores: dict[str, float | None] = {} if reward is None else {search_key(reward): made.score}
     scores |= {f"{PREVIEW}{look}": rho for look, rho in made.correlations.items()}

@@ -43,7 +43,7 @@ def save_image(image: Picture, path: Path | str) -> Path:
     partial = path.with_name(f".{path.name}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        picture.save(partial, format="PNG")
+        picture.save(partial, format="PNG", compress_level=1)  # thrice as fast as the default, a quarter larger
         partial.replace(path)
     except OSError as error:
         partial.unlink(missing_ok=True)

@@ -243,7 +243,7 @@ def test_an_input_that_cannot_be_is_one_line(inputs, told_):
 
 
 def test_a_range_of_utilisation_beyond_a_share_is_refused():
-    with pytest.raises(ResultsError, match="prices.utilisation 1.5: a share below 1"):
+    with pytest.raises(ResultsError, match="prices.utilisation 1.5: a share of at most 1"):
         worth(price=prices(utilisation=told(0.5, 0.4, 1.5)))
 
 
