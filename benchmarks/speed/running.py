@@ -2,8 +2,8 @@
 
 `python -m benchmarks.speed.running` prints all three; `python -m benchmarks.speed` does too, with the rest. Exit code 1
 where a limit is not kept: 3 % of a cell outside of model, decoder, rewards, evaluators and video encoder; two seconds;
-1.5 times as many cells an hour on two cores (on other numbers of cores it is only printed), where a cell has one thread in
-both; torch's own threads speed up a single cell, too, so what is left to gain against that is printed beside.
+1.5 times as many cells an hour on two cores (on other numbers of cores it is only printed), where a cell has one thread
+in both; torch's own threads speed up a single cell, too, so what is left to gain against that is printed beside.
 """
 
 import argparse
@@ -144,8 +144,8 @@ def report(seeds: int = 2) -> tuple[list[str], bool]:
     return [
         *lines,
         f"poc run on 10,000 finished cells: {waited:.2f} s ({_within(waited <= SECONDS)} {SECONDS:g} s)",
-        f"{cells} cells on {cores()} cores: {one:.1f} a minute serial on one thread, {threaded:.1f} on all; {many:.1f} by "
-        f"processes of one thread, {many / one:.2f} times the first ({'within' if fast else 'BELOW'} {GAIN:g}) and "
+        f"{cells} cells on {cores()} cores: {one:.1f} a minute serial on one thread, {threaded:.1f} on all; {many:.1f} "
+        f"by processes of one thread, {many / one:.2f} times the first ({'within' if fast else 'BELOW'} {GAIN:g}) and "
         f"{many / threaded:.2f} times the second",
     ], kept and fast
 
