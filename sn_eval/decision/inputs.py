@@ -12,6 +12,7 @@ from sn_eval.results.experiment import Business, Exchange, Prices, Rate, Sourced
 from sn_eval.results.files import ResultsError
 
 NEEDED = ("videos_per_month", "minutes_per_video", "review", "rejection", "fallback", "one_off", "monthly", "discount")
+SHARES = ("discount", "tax", "utilisation")  # amounts that tables show as percentages
 POSITIVE = ("minutes_per_video", "compute_per_attempt", "utilisation")
 
 

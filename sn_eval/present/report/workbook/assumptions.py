@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sn_eval.decision.findings import Roi
+from sn_eval.decision.inputs import SHARES
 from sn_eval.present.money import symbol
 from sn_eval.present.report.teller import Teller
 from sn_eval.present.report.workbook.book import HEADER, Cell, Sheet
 
 MONEY = ("review", "rejection", "fallback", "one_off", "monthly", "compute_per_attempt", "hour_price")
-SHARES = ("discount", "tax", "utilisation")
 UNITS = {
     "videos_per_month": "videos", "minutes_per_video": "minutes", "discount": "a_year", "utilisation": "share",
     "tax": "share", "attempts_cap": "attempts", "months": "months", "fiscal_year_starts": "month",
