@@ -126,8 +126,8 @@ LEVELS = st.lists(st.floats(10, 95), min_size=2, max_size=40)
 @given(LEVELS)
 def test_time_backward_keeps_the_gap_and_flips_the_slope(levels):
     forward, backward = (measure("light", grey(each)) for each in (levels, levels[::-1]))
-    assert backward.value == pytest.approx(forward.value, abs=1e-9)
-    assert backward.parts["slope"] == pytest.approx(-forward.parts["slope"], abs=1e-6)
+    assert backward.value == pytest.approx(forward.value, abs=1e-5)  # frames hold 32-bit numbers
+    assert backward.parts["slope"] == pytest.approx(-forward.parts["slope"], abs=1e-5)
     assert (backward.parts["start"], backward.parts["end"]) == (forward.parts["end"], forward.parts["start"])
 
 
