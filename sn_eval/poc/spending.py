@@ -82,8 +82,11 @@ class Spending:
 
     def _add(self, compute: Compute) -> None:
         before = self.seconds.get(compute.device, Compute(compute.device, 0.0, 0.0))
-        seconds, wall = ((a or 0.0) + (b or 0.0) for a, b in zip(_of(before), _of(compute), strict=True))
-        self.seconds[compute.device] = Compute(compute.device, seconds, wall)
+        self.seconds[compute.device] = Compute(
+            compute.device,
+            (before.seconds or 0.0) + (compute.seconds or 0.0),
+            (before.wall or 0.0) + (compute.wall or 0.0),
+        )
 
     def against(self, cap: float | None) -> str:
         """In words, e.g. "12.5 of 100 JPY"; nothing where no money is counted."""
@@ -91,7 +94,3 @@ class Spending:
             return ""
         limit = "" if cap is None else f" of {cap:,g}"
         return f"{self.spent:,.4g}{limit} {self.price.currency}"
-
-
-def _of(compute: Compute) -> tuple[float | None, float | None]:
-    return compute.seconds, compute.wall
