@@ -11,6 +11,8 @@ from sn_eval.cli.components import Device, RewardParam, pick_device, reward_name
 from sn_eval.cli.console import AsJson, Quiet, friendly, print_json, progress, say, show_table
 
 Option = typer.Option
+SHOWN = ("video.mp4", "contact_sheet.png", "search.png", "trace.jsonl", "record.json")
+MADE = (*SHOWN[:-1], "video.partial.mp4", "candidates.jpg", "candidates.json")  # what a run leaves that did not finish
 
 
 def generate(
@@ -208,9 +210,7 @@ def _empty(out: Path) -> Path:
     try:
         out.mkdir(parents=True, exist_ok=True)
         ours = (out / "trace.jsonl").exists()
-        for name in (
-            () if not ours else ("video.mp4", "video.partial.mp4", "trace.jsonl", "contact_sheet.png", "search.png")
-        ):
+        for name in MADE if ours else ():
             (out / name).unlink(missing_ok=True)
         if shutil.disk_usage(out).free < 1 << 20:
             raise UserError(f"less than 1 MiB is free in {out}: free some space or choose another --out")
@@ -232,6 +232,6 @@ def _report(record: Any, folder: Path, as_json: bool) -> None:
         *([name, value] for name, value in record.scores.items()),
     ]
     show_table(record.prompt, ["", ""], rows)
-    for name in ("video.mp4", "contact_sheet.png", "search.png", "trace.jsonl", "record.json"):
+    for name in SHOWN:
         if (folder / name).exists():
             say(str(folder / name))

@@ -1,6 +1,7 @@
 """One cell: one prompt, one method, one seed — made, metered, measured and recorded in one folder.
 
-The folder ends with `video.mp4`, `trace.jsonl`, `contact_sheet.png` and, written last, `record.json`.
+The folder ends with `video.mp4`, `trace.jsonl`, pictures (`sn_eval.poc.search_pictures`), `per_frame.json` where there
+are judges and, written last, `record.json`.
 """
 
 import hashlib
@@ -19,16 +20,16 @@ from rewards.base import Reward, UserError
 from sn_eval import proposals, rollouts, search
 from sn_eval.cost.devices import environment
 from sn_eval.cost.meter import Meter
-from sn_eval.interfaces import Branch, Generated, SearchMethod, VideoModel
+from sn_eval.interfaces import Generated, SearchMethod, VideoModel
 from sn_eval.metrics.base import key_of
 from sn_eval.poc.failures import category
+from sn_eval.poc.search_pictures import SearchTap, save_pictures
+from sn_eval.results.per_frame import Curves, save_curves
 from sn_eval.results.record import PREVIEW, SEARCHED, WHOLE, Component, Record, versions
 from sn_eval.results.trace import TraceWriter
-from sn_eval.video import SHEET_TILES, SheetRow, Strip, VideoWriter, contact_sheet, save_image, to_uint8
+from sn_eval.video import SHEET_TILES, Strip, VideoWriter, to_uint8
 
 ID_VERSION = "v1"
-SHEET_STEPS = 8  # steps of a search whose candidates are kept for its picture
-SHEET_CANDIDATES = 10
 
 
 @dataclass(frozen=True)
@@ -80,26 +81,6 @@ class Outcome:
     record: Record
     frames: UInt8[Tensor, "t 3 H W"] | None = None
     unscored: dict[str, Exception] = field(default_factory=dict)
-
-
-@dataclass
-class PreviewTap:
-    """A rollout that remembers what the first steps' candidates looked like, for the picture of the search."""
-
-    rollout: Any
-    shown: dict[tuple[int, str], list[Any]] = field(default_factory=dict)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.rollout, name)
-
-    def refine(self, branches: Sequence[Branch], look: int) -> list[Branch]:
-        """The rollout's own, looked over its shoulder."""
-        refined: list[Branch] = self.rollout.refine(branches, look)
-        for branch in refined:
-            step, key = branch.candidate.parent.depth, f"{branch.candidate.key:016x}"
-            if step < SHEET_STEPS and branch.preview is not None:
-                self.shown[step, key] = [to_uint8(branch.preview[-1:])[0]]
-        return refined
 
 
 def check_cell(cell: Cell, model: VideoModel) -> None:
@@ -160,7 +141,7 @@ def run_cell(
 
             if begin is not None:
                 take(begin)
-            tap = PreviewTap(meter.rollout(rollout))
+            tap = SearchTap(meter.rollout(rollout))
             made = method(
                 tap, reward and meter.reward(reward), cell.prompts, emit=meter.sink(take), image=image,
                 seed=cell.seed, trace=trace.write, on_progress=on_progress,
@@ -175,9 +156,10 @@ def run_cell(
         asked = {key_of(judge.spec): judge for judge in judges}
         if reward is not None:  # of every method's video, searched or not: only so can arms be compared by it
             asked[reward_key(reward)] = reward
-        verdicts, unscored = _judged(cell, asked, frames, 0 if begin is None else len(begin), model.fps)
+        verdicts, curves, unscored = _judged(cell, asked, frames, 0 if begin is None else len(begin), model.fps)
         scores |= verdicts
-    _sheets(folder, cell, sheet, tap, model.fps)
+        save_curves(folder, curves)
+    save_pictures(folder, cell.text, f"{cell.method.use}\nseed {cell.seed}", sheet, tap, model.fps)
     record = _record(cell, rollout, method, model, meter, made, video, scores)
     return Outcome(record, frames, unscored)
 
@@ -194,9 +176,13 @@ def reward_key(reward: Reward) -> str:
 
 def _judged(
     cell: Cell, judges: Mapping[str, Reward], frames: UInt8[Tensor, "t 3 H W"], start: int, fps: float
-) -> tuple[dict[str, float | None], dict[str, Exception]]:
-    """Every judge's verdict on the whole video by its key, and why one has none; start: frames that it began from."""
+) -> tuple[dict[str, float | None], Curves, dict[str, Exception]]:
+    """Every judge's verdict on the whole video by its key, the same frame by frame, and why one has none.
+
+    start: frames that the video began from.
+    """
     scores: dict[str, float | None] = {}
+    curves: dict[str, list[float | None]] = {}
     unscored: dict[str, Exception] = {}
     whole = frames[None].float() / 255
     about: dict[str, Any] = {"fps": fps, "anchor": whole[:, : max(start, 1)], "metadata": [{"seed": cell.seed}]}
@@ -210,7 +196,9 @@ def _judged(
             continue
         scores[key] = float(verdict.values[0])
         scores |= {f"{key}/{part}": float(value[0]) for part, value in verdict.parts.items()}
-    return scores, unscored
+        if verdict.per_frame is not None:
+            curves[key] = verdict.per_frame[0].tolist()
+    return scores, curves, unscored
 
 
 def _record(
@@ -239,48 +227,6 @@ def _record(
         environment=environment(model.device, max_batch=getattr(rollout, "max_batch", None)),
         versions=dict(versions()), created=datetime.now(UTC).isoformat(timespec="seconds"),
     )  # fmt: skip
-
-
-# --- pictures ---------------------------------------------------------------------------------------------
-
-
-def _sheets(folder: Path, cell: Cell, strip: Strip, tap: PreviewTap, fps: float) -> None:
-    """`contact_sheet.png`: the video; `search.png`: what was tried at each of the first steps, where anything was."""
-    label = f"{cell.method.use}\nseed {cell.seed}"
-    rows = [SheetRow(label, torch.stack(strip.frames))]
-    sheet = contact_sheet(rows, strip.times[: len(strip.frames)], caption=cell.text, fps=fps)
-    save_image(sheet, folder / "contact_sheet.png")
-    if tap.shown:
-        save_image(search_sheet(folder / "trace.jsonl", tap, cell), folder / "search.png")
-
-
-def search_sheet(trace: Path, tap: PreviewTap, cell: Cell) -> Any:
-    """A row a step, a tile a candidate: the preview's last frame with its score, framed where it was kept."""
-    from sn_eval.results.trace import read_trace
-
-    looked: dict[int, dict[str, dict[str, Any]]] = {}
-    for row in read_trace(trace):
-        if row["kind"] == "preview" and (row["step"], row["key"]) in tap.shown:
-            looked.setdefault(row["step"], {})[row["key"]] = row  # a later stage replaces an earlier one
-    rows = []
-    width = min(SHEET_CANDIDATES, max(len(found) for found in looked.values()))
-    for step, found in sorted(looked.items()):
-        best = sorted(found.values(), key=lambda row: (not row["kept"], -(row["score"] or 0.0), row["key"]))[:width]
-        tiles = [tap.shown[step, row["key"]][0] for row in best]
-        blank = torch.full_like(tiles[0], 255)
-        score = [
-            ("" if row["score"] is None else f"{row['score']:.3f}") + (" kept" if row["kept"] else "") for row in best
-        ]
-        rows.append(
-            SheetRow(
-                f"chunk {step + 1}",
-                torch.stack(tiles + [blank] * (width - len(tiles))),
-                marks={i: "#0072B2" for i, row in enumerate(best) if row["kept"]},
-                notes=dict(enumerate(score)),
-            )
-        )
-    caption = f"{cell.text}\n{cell.method.use}: previews of each chunk's candidates, the kept ones framed"
-    return contact_sheet(rows, list(range(1, width + 1)), caption=caption)
 
 
 def check_prompts(prompts: Sequence[str]) -> tuple[str, ...]:

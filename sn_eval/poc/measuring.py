@@ -25,6 +25,7 @@ from sn_eval.evaluation.sources import open_source
 from sn_eval.evaluation.suite import Judge, Suite
 from sn_eval.metrics.base import Block, Clip, Measured, Metric, MetricSpec, Tally, blocks, described
 from sn_eval.poc.candidates import Candidate
+from sn_eval.results.per_frame import save_curves
 from sn_eval.results.record import Component, Cost, Environment, Quantity, Record, Seconds, versions
 from sn_eval.video import SHEET_TILES, SheetRow, Strip, VideoWriter, contact_sheet, save_image, to_uint8
 from sn_eval.video.writing import cannot_write
@@ -104,6 +105,7 @@ def take(
     if writer is None:
         _place(candidate.source.path, folder / VIDEO, copy)
     _save_sheet(folder / "contact_sheet.png", strip, candidate)
+    save_curves(folder, {key: measured.curve for key, measured in found.items() if len(measured.curve)})
     return _taken(candidate, cell, instruments, found, digest.hexdigest())
 
 

@@ -29,7 +29,7 @@ from sn_eval.video import read_image
 
 CAP = 60.0  # seconds for all trials together
 DENOISING = ("generate", "preview")
-LASTING = ("video.mp4", "trace.jsonl", "search.png")  # files that grow with the video
+LASTING = ("video.mp4", "trace.jsonl", "search.png", "per_frame.json", "candidates.jpg")  # they grow with the video
 PLAIN = Method(use="plain")
 
 

@@ -36,6 +36,8 @@ def test_generate_writes_what_it_promises(tmp_path, model):
         "video.mp4",
         "contact_sheet.png",
         "search.png",
+        "candidates.jpg",
+        "candidates.json",
         "trace.jsonl",
         "record.json",
     }

@@ -48,7 +48,8 @@ def test_a_cell_leaves_a_video_a_trace_pictures_and_a_record(tmp_path, bright):
     made = run(cell(bright, knobs={"beams": 2, "candidates": 3, "look": 2}), tmp_path / "out")
     records.save(made.record, tmp_path / "out")
     names = {path.name for path in (tmp_path / "out").iterdir()}
-    assert names == {"video.mp4", "trace.jsonl", "contact_sheet.png", "search.png", "record.json"}
+    assert names == {"video.mp4", "trace.jsonl", "contact_sheet.png", "search.png", "candidates.jpg",
+                     "candidates.json", "record.json"}
     frames = read_video(tmp_path / "out" / "video.mp4")
     assert len(frames) == made.record.frames == 1 + 3 * 4  # the start frame, then three chunks of four
     rows = list(read_trace(tmp_path / "out" / "trace.jsonl"))
