@@ -9,6 +9,7 @@ from typer.core import TyperGroup
 
 from sn_eval.cli import (
     compare,
+    dashboard,
     doctor,
     evaluate,
     generate,
@@ -95,6 +96,7 @@ def root(
 app.command()(generate.generate)
 app.command()(compare.compare)
 app.command()(evaluate.evaluate)
+app.command()(dashboard.dashboard)
 app.command()(doctor.doctor)
 
 _models = group(name="models", help="The video models, and how far their previews can be trusted.")

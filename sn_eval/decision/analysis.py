@@ -73,7 +73,7 @@ def analyse(
 ) -> Findings:
     """Everything that a run says. experiment, prices: in place of the run's own; its cells stay what they are."""
     own = replace(run, experiment=experiment) if experiment else run
-    return conclude(material_of(own), *_price(own, prices), draws=draws)
+    return conclude(material_of(own), *price_of(own, prices), draws=draws)
 
 
 def material_of(run: RunFolder) -> Material:
@@ -323,7 +323,7 @@ def _rhos(plan: Plan, records: Mapping[str, Record]) -> dict[tuple[str, str], di
     return found
 
 
-def _price(run: RunFolder, prices: PriceList | None) -> tuple[HourPrice | None, str]:
+def price_of(run: RunFolder, prices: PriceList | None = None) -> tuple[HourPrice | None, str]:
     """(price of a device-hour, why there is none). The list is the given one, else the run's copy."""
     if run.experiment.prices is None:
         return None, "the experiment declares no prices"

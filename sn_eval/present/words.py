@@ -1,4 +1,4 @@
-"""Every sentence that people read, by key and language: `words.yaml` beside this file holds them all.
+"""Every sentence that people read, by key and language: the files of `catalogue/` beside this one hold them all.
 
 A key is a path, e.g. "verdict.go.title"; its text may hold names in braces that `say` fills.
 """
@@ -15,7 +15,7 @@ from sn_eval.present.money import Lang
 from sn_eval.results.files import ResultsError
 
 LANGUAGES: tuple[Lang, ...] = ("ja", "en")
-FILE = Path(__file__).with_name("words.yaml")
+FOLDER = Path(__file__).with_name("catalogue")
 UNKNOWN = "–"  # stands for a value that is not known
 
 
@@ -32,12 +32,21 @@ def say(lang: Lang, key: str, **values: Any) -> str:
 
 @cache
 def catalogue() -> Mapping[str, Mapping[str, str]]:
-    """Key → language → text. Raises ResultsError where the file is damaged."""
+    """Key → language → text. Raises ResultsError where a file is damaged."""
+    found: dict[str, Mapping[str, str]] = {}
+    for path in sorted(FOLDER.glob("*.yaml")):
+        found |= _flat(_parts(path))
+    return found
+
+
+def _parts(path: Path) -> Mapping[str, Any]:
     try:
-        parts = yaml.load(FILE.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        parts: Mapping[str, Any] = yaml.load(
+            path.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+        )
     except (OSError, yaml.YAMLError) as error:
-        raise ResultsError(f"cannot read {FILE}: {error}. Install sn-eval again") from error
-    return _flat(parts)
+        raise ResultsError(f"cannot read {path}: {error}. Install sn-eval again") from error
+    return parts
 
 
 def placeholders(text: str) -> set[str]:

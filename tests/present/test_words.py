@@ -5,14 +5,16 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from sn_eval.decision.verdict import CODES
 from sn_eval.present import words
 from sn_eval.present.words import LANGUAGES, catalogue, placeholders, say
 
 PRESENT = Path(words.__file__).parent
-SOURCES = [*PRESENT.rglob("*.py"), PRESENT.parent / "cli" / "poc_report.py"]
-FILE = re.compile(r"\.(json|yaml|parquet|mp4|png|jsonl|jinja)$")
+DASHBOARD = PRESENT.parents[1] / "dashboard"
+SOURCES = [*PRESENT.rglob("*.py"), *DASHBOARD.rglob("*.py"), PRESENT.parent / "cli" / "poc_report.py"]
+FILE = re.compile(r"\.(json|yaml|parquet|mp4|png|jpg|jsonl|jinja|py|js|css|html|csv|zip)$")
 GAP = "\0"  # what a program fills in
 
 
@@ -37,6 +39,11 @@ LITERALS = {
 def pattern(literal: str) -> re.Pattern[str]:
     """A key with gaps as a pattern."""
     return re.compile(re.escape(literal).replace(re.escape(GAP), r"[\w-]+").replace(GAP, r"[\w-]+"))
+
+
+def test_no_topic_stands_in_two_files():
+    topics = [topic for path in words.FOLDER.glob("*.yaml") for topic in yaml.safe_load(path.read_text("utf-8"))]
+    assert len(topics) == len(set(topics))
 
 
 def test_every_sentence_is_there_in_both_languages():

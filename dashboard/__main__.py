@@ -1,0 +1,36 @@
+"""`python -m dashboard`, which `sn-eval dashboard` starts: the pages and the videos from one server."""
+
+import argparse
+from pathlib import Path
+
+import streamlit as st
+
+from dashboard.media import ROUTES
+from dashboard.settings import Settings
+
+LOOK = {
+    "theme.base": "light", "theme.primaryColor": "#0072B2", "theme.font": "sans-serif",
+    "client.toolbarMode": "minimal", "client.showErrorDetails": "none", "browser.gatherUsageStats": False,
+    "server.headless": True, "server.fileWatcherType": "none", "server.maxUploadSize": 200,
+}  # fmt: skip
+
+
+def main() -> None:
+    """Serve until stopped."""
+    parser = argparse.ArgumentParser(prog="python -m dashboard", description=__doc__)
+    parser.add_argument("runs", nargs="?", default="", help="a run, or a folder of runs [the demo run]")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=8501)
+    parser.add_argument("--allowed-host", action="append", default=[], help="name that visitors may reach it by")
+    parser.add_argument("--ratings", default="", help="CSV that blind preferences are appended to")
+    parser.add_argument("--allow-code", action="store_true", help="visitors may name rewards that run code")
+    told = parser.parse_args()
+    Settings(told.runs, told.ratings, told.allow_code).export()
+    config = {**LOOK, "server.address": told.host, "server.port": told.port}
+    if told.allowed_host:
+        config["server.allowedHosts"] = told.allowed_host
+    st.App(Path(__file__).with_name("app.py"), routes=ROUTES).run(config=config)
+
+
+if __name__ == "__main__":
+    main()

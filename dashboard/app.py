@@ -1,0 +1,49 @@
+"""The frame around the pages: navigation, language, run."""
+
+from pathlib import Path
+
+import streamlit as st
+
+from dashboard import runs, state
+from sn_eval.present.words import say
+from sn_eval.results.files import ResultsError
+
+PAGES = {
+    "decision": ":material/gavel:",
+    "roi": ":material/payments:",
+    "compare": ":material/compare:",
+    "trajectories": ":material/account_tree:",
+    "lab": ":material/labs:",
+    "runs": ":material/list_alt:",
+}
+NAMES = {"ja": "日本語", "en": "English"}
+FOLDER = Path(__file__).resolve().parent / "app_pages"
+
+
+def main() -> None:
+    """Draw the sidebar, and run the page that the URL names."""
+    lang = state.language()
+    st.query_params[state.LANG] = lang  # a link that is copied shows the same, whoever opens it
+    st.set_page_config(page_title="sn-eval", page_icon="🎬", layout="wide")
+    pages = [
+        st.Page(FOLDER / f"{key}.py", title=say(lang, f"pages.{key}.title"), icon=icon, url_path=key, default=not place)
+        for place, (key, icon) in enumerate(PAGES.items())
+    ]
+    page = st.navigation(pages)
+    with st.sidebar:
+        state.pick("言語 / Language", NAMES, state.LANG, draw=st.segmented_control, required=True)
+        _choose_run(lang)
+    page.run()
+
+
+def _choose_run(lang: state.Lang) -> None:
+    """The runs of the folder; one that is unknown is said on the page."""
+    try:
+        ids = list(runs.run_ids())
+    except ResultsError:
+        return
+    if state.asked(state.RUN) in (*ids, ""):
+        st.selectbox(say(lang, "app.run"), ids, key=state.RUN, bind="query-params")
+
+
+main()

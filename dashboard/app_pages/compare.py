@@ -1,0 +1,6 @@
+"""compare."""
+
+from dashboard.page import begin
+
+page = begin("compare")
+page.end()

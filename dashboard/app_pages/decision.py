@@ -1,0 +1,6 @@
+"""decision."""
+
+from dashboard.page import begin
+
+page = begin("decision")
+page.end()

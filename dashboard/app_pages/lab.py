@@ -1,0 +1,6 @@
+"""lab."""
+
+from dashboard.page import begin
+
+page = begin("lab")
+page.end()

@@ -1,0 +1,6 @@
+"""roi."""
+
+from dashboard.page import begin
+
+page = begin("roi")
+page.end()

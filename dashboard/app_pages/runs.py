@@ -1,0 +1,6 @@
+"""runs."""
+
+from dashboard.page import begin
+
+page = begin("runs")
+page.end()

@@ -1,0 +1,6 @@
+"""trajectories."""
+
+from dashboard.page import begin
+
+page = begin("trajectories")
+page.end()
