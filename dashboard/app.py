@@ -46,4 +46,5 @@ def _choose_run(lang: state.Lang) -> None:
         st.selectbox(say(lang, "app.run"), ids, key=state.RUN, bind="query-params")
 
 
-main()
+if __name__ == "__main__":
+    main()

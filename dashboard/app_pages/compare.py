@@ -2,5 +2,12 @@
 
 from dashboard.page import begin
 
-page = begin("compare")
-page.end()
+
+def main() -> None:
+    """Draw the page."""
+    page = begin("compare")
+    page.end()
+
+
+if __name__ == "__main__":
+    main()

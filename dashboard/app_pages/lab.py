@@ -2,5 +2,12 @@
 
 from dashboard.page import begin
 
-page = begin("lab")
-page.end()
+
+def main() -> None:
+    """Draw the page."""
+    page = begin("lab")
+    page.end()
+
+
+if __name__ == "__main__":
+    main()

@@ -2,5 +2,12 @@
 
 from dashboard.page import begin
 
-page = begin("roi")
-page.end()
+
+def main() -> None:
+    """Draw the page."""
+    page = begin("roi")
+    page.end()
+
+
+if __name__ == "__main__":
+    main()

@@ -2,5 +2,12 @@
 
 from dashboard.page import begin
 
-page = begin("runs")
-page.end()
+
+def main() -> None:
+    """Draw the page."""
+    page = begin("runs")
+    page.end()
+
+
+if __name__ == "__main__":
+    main()
