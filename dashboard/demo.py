@@ -1,4 +1,4 @@
-"""The run that is shown where there is none: made by the suite `tabletop-full`, packed by `python -m benchmarks.demo_run`."""
+"""The run that is shown where there is none: the suite `tabletop-full`, packed by `python -m benchmarks.demo_run`."""
 
 import atexit
 import shutil
