@@ -1,16 +1,21 @@
 """`sn-eval dashboard`: a run in the browser, for people who decide and people who look closer."""
 
+import socket
 import subprocess
 import sys
+import time
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
+from urllib.request import urlopen
 
 import typer
 
-from sn_eval.cli.console import say
+from sn_eval.cli.console import AsJson, Quiet, print_json, say
 
 Option = typer.Option
+EVERYWHERE = ("127.0.0.1", "0.0.0.0", "::")
+FIRST_PORT = 8501
 
 
 def dashboard(
@@ -18,7 +23,7 @@ def dashboard(
         Path | None, typer.Argument(help="A run's folder, or a folder of runs [runs/, else the bundled demo run].")
     ] = None,
     host: Annotated[str, Option(help="Address to listen on; 0.0.0.0: all, behind a proxy.")] = "127.0.0.1",
-    port: Annotated[int, Option(min=1, max=65535, help="Port.")] = 8501,
+    port: Annotated[int | None, Option(min=1, max=65535, help="Port [the first free one from 8501 on].")] = None,
     allowed_host: Annotated[
         list[str] | None, Option(help="Name that visitors may reach it by, e.g. poc.example.com; may be repeated.")
     ] = None,
@@ -28,6 +33,8 @@ def dashboard(
     allow_code: Annotated[
         bool, Option(help="Let visitors name rewards that run code of this machine (file.py:attr, pkg.mod:attr).")
     ] = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
 ) -> None:
     """Open runs in the browser: decision, ROI, comparisons, search trajectories, rewards, progress; Japanese, English.
 
@@ -46,17 +53,52 @@ def dashboard(
 
     if find_spec("streamlit") is None:
         raise ResultsError("the dashboard needs Streamlit: pip install 'sn-eval[dashboard]'")
-    told = [sys.executable, "-m", "dashboard", *_runs(runs), "--host", host, "--port", str(port)]
+    at = _port(host, port)
+    told = [sys.executable, "-m", "dashboard", *_runs(runs), "--host", host, "--port", str(at)]
     told += [part for name in allowed_host or () for part in ("--allowed-host", name)]
-    told += ["--ratings", str(ratings)] if ratings is not None else []
+    told += ["--ratings", str(ratings.resolve())] if ratings is not None else []
     told += ["--allow-code"] if allow_code else []
-    say(f"http://{'localhost' if host in ('127.0.0.1', '0.0.0.0') else host}:{port}   (Ctrl-C ends it)")
+    server = subprocess.Popen(told, stdout=subprocess.DEVNULL)
     try:
-        code = subprocess.run(told, check=False).returncode
+        url = f"http://{'localhost' if host in EVERYWHERE else host}:{at}"
+        _wait(server, url)
+        if as_json:
+            print_json({"url": url, "pid": server.pid, "runs": _runs(runs)})
+        elif not quiet:
+            say(f"{url}   (Ctrl-C ends it)")
+        server.wait()
     except KeyboardInterrupt:
-        code = 0
-    if code > 0:
+        server.terminate()
+        server.wait()
+    if server.returncode > 0:
         raise typer.Exit(1)
+
+
+def _port(host: str, asked: int | None) -> int:
+    """A port that nobody listens on; ResultsError where the one that was asked for is taken."""
+    from sn_eval.results.files import ResultsError
+
+    for port in (asked,) if asked is not None else range(FIRST_PORT, FIRST_PORT + 100):
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as trial:
+            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                trial.bind((host, port))
+            except OSError as error:
+                why = error.strerror
+            else:
+                return port
+    raise ResultsError(f"cannot listen on {host}, port {asked or FIRST_PORT}: {why}. Choose another --host or --port")
+
+
+def _wait(server: "subprocess.Popen[bytes]", url: str) -> None:
+    """Until it answers; Exit 1 where it ended instead (it has said why)."""
+    while server.poll() is None:
+        try:
+            with urlopen(f"{url}/_stcore/health", timeout=2):
+                return
+        except OSError:
+            time.sleep(0.1)
+    raise typer.Exit(1)
 
 
 def _runs(asked: Path | None) -> list[str]:

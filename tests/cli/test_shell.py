@@ -20,6 +20,7 @@ COMMANDS = [
     "generate",
     "compare",
     "evaluate",
+    "dashboard",
     "doctor",
     "models",
     "models list",
