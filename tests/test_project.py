@@ -49,6 +49,12 @@ def test_checkout_data_is_found_in_its_place():
     assert suites_path("demo.yaml") == ROOT / "benchmarks" / "suites" / "demo.yaml"
 
 
+PACKAGES = ("sn_eval", "rewards", "dashboard")
+DATA = (
+    "data/models/toy/model.safetensors", "data/prices.yaml", "data/demo_run.zip", "benchmarks/suites/demo.yaml",
+)  # fmt: skip
+
+
 def package_files(package: str) -> list[Path]:
     """Everything of a package that is used: code, words, templates."""
     found = [path.relative_to(ROOT) for path in (ROOT / package).rglob("*") if path.is_file()]
@@ -62,12 +68,12 @@ def wheel(tmp_path_factory) -> Path:
     for name in ("pyproject.toml", "LICENSE"):
         (source / name).write_bytes((ROOT / name).read_bytes())
     (source / "README.md").write_text("# sn-eval\n")
-    for package in ("sn_eval", "rewards"):
+    for package in PACKAGES:
         for path in package_files(package):
             copy = source / path
             copy.parent.mkdir(parents=True, exist_ok=True)
             copy.write_bytes((ROOT / path).read_bytes())
-    for name in ("data/models/toy/model.safetensors", "data/prices.yaml", "benchmarks/suites/demo.yaml"):
+    for name in DATA:
         (source / name).parent.mkdir(parents=True, exist_ok=True)
         (source / name).write_text(name)
     (source / "benchmarks" / "speed.py").write_text("")
@@ -80,12 +86,11 @@ def wheel(tmp_path_factory) -> Path:
 
 def test_the_wheel_carries_code_and_data(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
-    code = {str(path) for package in ("sn_eval", "rewards") for path in package_files(package)}
-    assert {Path(name).suffix for name in code} == {".py", ".yaml", ".jinja"}
-    data = {"data/models/toy/model.safetensors", "data/prices.yaml", "benchmarks/suites/demo.yaml"}
+    code = {str(path) for package in PACKAGES for path in package_files(package)}
+    assert {Path(name).suffix for name in code} == {".py", ".yaml", ".jinja", ".js", ".css"}
     assert code <= names
-    assert {f"sn_eval/_data/{name}" for name in data} <= names
-    assert {name.split("/")[0] for name in names if ".dist-info" not in name} == {"sn_eval", "rewards"}
+    assert {f"sn_eval/_data/{name}" for name in DATA} <= names
+    assert {name.split("/")[0] for name in names if ".dist-info" not in name} == set(PACKAGES)
     assert not any("speed" in name for name in names)
 
 

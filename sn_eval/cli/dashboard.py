@@ -1,5 +1,6 @@
 """`sn-eval dashboard`: a run in the browser, for people who decide and people who look closer."""
 
+import os
 import socket
 import subprocess
 import sys
@@ -58,7 +59,8 @@ def dashboard(
     told += [part for name in allowed_host or () for part in ("--allowed-host", name)]
     told += ["--ratings", str(ratings.resolve())] if ratings is not None else []
     told += ["--allow-code"] if allow_code else []
-    server = subprocess.Popen(told, stdout=subprocess.DEVNULL)
+    quieter = {**os.environ, "STREAMLIT_LOGGER_LEVEL": "error"}
+    server = subprocess.Popen(told, stdout=subprocess.DEVNULL, env=quieter)
     try:
         url = f"http://{'localhost' if host in EVERYWHERE else host}:{at}"
         _wait(server, url)

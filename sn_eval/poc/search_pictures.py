@@ -70,8 +70,8 @@ class SearchTap:
 
 
 def _small(frame: Float[Tensor, "1 3 H W"]) -> Tile:
-    """A frame as bytes, its longer side at most TILE."""
-    return to_uint8(fit_within(frame.float(), TILE))[0]
+    """A frame as bytes, its longer side at most TILE; what holds no number is black: the search may yet drop it."""
+    return to_uint8(fit_within(frame.float(), TILE).nan_to_num(0.0, 0.0, 0.0))[0]
 
 
 def save_pictures(folder: Path, text: str, label: str, strip: Strip, tap: SearchTap, fps: float) -> None:

@@ -82,6 +82,10 @@ def test_large_frames_become_small_tiles(tmp_path, bright):
     assert found.tile == (search_pictures.TILE, search_pictures.TILE)
 
 
+def test_a_frame_without_numbers_is_a_black_tile():
+    assert not search_pictures._small(torch.full((1, 3, 8, 8), float("nan"))).any()
+
+
 def test_judges_curves_lie_beside_the_record(tmp_path, bright):
     run(tmp_path / "out", bright, "plain", {})
     frames = read_video(tmp_path / "out" / "video.mp4").float() / 255
