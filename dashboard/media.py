@@ -4,6 +4,9 @@ They are sent from the disk, piece by piece as a player asks, so memory does not
 """
 
 import mimetypes
+import secrets
+import threading
+from collections import OrderedDict
 from pathlib import Path
 from urllib.parse import quote
 
@@ -17,6 +20,8 @@ from sn_eval.results.files import ResultsError
 from sn_eval.results.plan import Plan
 
 PREFIX = "/cells"
+BLIND = "/blind"
+BLIND_MOST = 4096  # addresses of videos whose makers are not told; the oldest are forgotten
 FILES = ("video.mp4", "contact_sheet.png", "search.png", thumbnails.PICTURE)
 
 
@@ -62,4 +67,35 @@ def _cells(folder: Path) -> frozenset[str]:
     return _plans[folder][1]
 
 
-ROUTES = [Route(f"{PREFIX}/{{run}}/{{cell}}/{{name}}", _send)]
+# --- without the cell's name ------------------------------------------------------------------------------
+
+_tokens: OrderedDict[tuple[str, str, str], str] = OrderedDict()
+_blind: dict[str, tuple[str, str]] = {}
+_lock = threading.Lock()
+
+
+def blind_url(run_id: str, cell: str, rater: str) -> str:
+    """Where a rater's browser finds the video of a cell without being told whose it is: the same as long as it lasts."""
+    with _lock:
+        token = _tokens.setdefault((run_id, cell, rater), secrets.token_urlsafe(16))
+        _tokens.move_to_end((run_id, cell, rater))
+        _blind[token] = run_id, cell
+        while len(_tokens) > BLIND_MOST:
+            del _blind[_tokens.popitem(last=False)[1]]
+    return f"{BLIND}/{token}/video.mp4"
+
+
+async def _send_blind(request: Request) -> Response:
+    with _lock:
+        known = _blind.get(request.path_params["token"])
+    path = _path(*known, "video.mp4") if known else None
+    if path is None:
+        return PlainTextResponse("no such file", status_code=404)
+    headers = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
+    return FileResponse(path, media_type="video/mp4", headers=headers)
+
+
+ROUTES = [
+    Route(f"{PREFIX}/{{run}}/{{cell}}/{{name}}", _send),
+    Route(f"{BLIND}/{{token}}/video.mp4", _send_blind),
+]
