@@ -75,7 +75,7 @@ _lock = threading.Lock()
 
 
 def blind_url(run_id: str, cell: str, rater: str) -> str:
-    """Where a rater's browser finds the video of a cell without being told whose it is: the same as long as it lasts."""
+    """Where a rater's browser finds a cell's video without being told whose it is; the same while it lasts."""
     with _lock:
         token = _tokens.setdefault((run_id, cell, rater), secrets.token_urlsafe(16))
         _tokens.move_to_end((run_id, cell, rater))
@@ -91,7 +91,7 @@ async def _send_blind(request: Request) -> Response:
     path = _path(*known, "video.mp4") if known else None
     if path is None:
         return PlainTextResponse("no such file", status_code=404)
-    headers = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
+    headers = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-cache"}
     return FileResponse(path, media_type="video/mp4", headers=headers)
 
 
