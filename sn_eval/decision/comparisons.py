@@ -73,7 +73,7 @@ def comparisons(
     if any(attempt.accepted is not None for arm in arms.values() for attempt in arm.attempts):
         known = [ACCEPTANCE, *known]
     found = [
-        _compare(arms[arm], arms[other], outcome, judges, confidence)
+        compare_arms(arms[arm], arms[other], outcome, judges, confidence)
         for outcome in known
         for arm, other in pairs
         if arm in arms
@@ -81,8 +81,8 @@ def comparisons(
     return _corrected([_asked(each, baseline, asked, arms, look, confidence) for each in found])
 
 
-def _compare(arm: Arm, other: Arm, outcome: str, judges: Sequence[Judge], confidence: float) -> Compared:
-    """One outcome of two arms, paired."""
+def compare_arms(arm: Arm, other: Arm, outcome: str, judges: Sequence[Judge], confidence: float = 0.95) -> Compared:
+    """One outcome of two arms, paired by prompt and repeat; p as it is, not corrected."""
     higher = higher_is_better(outcome, judges)
     difference = paired_difference(
         arm.values(outcome), other.values(outcome), higher_is_better=higher, confidence=confidence
