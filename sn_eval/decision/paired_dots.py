@@ -44,7 +44,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Meeting:
-    """One repeat of a prompt: the attempts of both arms. gain: of the arm, better is up; None where one has no value."""
+    """One repeat of a prompt: the attempts of both arms. gain: of ours, better is up; None where one has no value."""
 
     theirs: Attempt
     ours: Attempt
