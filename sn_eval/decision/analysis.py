@@ -17,14 +17,20 @@ from sn_eval.decision.comparisons import Question, comparisons, questions
 from sn_eval.decision.facts import Cells, facts_of
 from sn_eval.decision.findings import (
     ArmCost,
+    ArmFindings,
     Attempt,
     Choice,
     Compared,
     Findings,
+    Hacking,
     HourPrice,
+    Losing,
     Power,
+    PreviewValue,
     Reason,
     RunFacts,
+    ScalingFit,
+    SelectorRegret,
     Verdict,
     known,
 )
@@ -36,7 +42,7 @@ from sn_eval.decision.ranks import Estimate
 from sn_eval.decision.sequential import look_confidence, prompts_at
 from sn_eval.decision.statistics import Pair
 from sn_eval.decision.verdict import Evidence, decide
-from sn_eval.results.experiment import ACCEPTANCE, Experiment
+from sn_eval.results.experiment import ACCEPTANCE, Experiment, Rules
 from sn_eval.results.files import ResultsError
 from sn_eval.results.plan import Judge, Plan, method_of
 from sn_eval.results.record import PREVIEW, Record
@@ -76,12 +82,13 @@ def analyse(
     return conclude(material_of(own), *price_of(own, prices), draws=draws)
 
 
-def material_of(run: RunFolder) -> Material:
-    """What the cells of a run hold."""
-    experiment, plan, cells = run.experiment, run.plan, Cells.of(run)
+def material_of(run: RunFolder, cells: Cells | None = None) -> Material:
+    """What the cells of a run hold. cells: of this run, where they are at hand."""
+    experiment, plan, cells = run.experiment, run.plan, cells or Cells.of(run)
     labels = _labels(run)
     candidates = attempts_of(experiment, plan, cells.records, cells.failed, labels)
-    waiting = [cell for cell in plan.cells if cell.cell not in cells.settled]
+    settled = cells.settled
+    waiting = [cell for cell in plan.cells if cell.cell not in settled]
     planned = tuple(dict.fromkeys(cell.prompt for cell in plan.cells if cell.split == "confirm"))
     return Material(
         experiment, facts_of(run, cells), plan.judges, plan.baseline, as_arms(experiment, plan, candidates),
@@ -92,38 +99,98 @@ def material_of(run: RunFolder) -> Material:
     )  # fmt: skip
 
 
-def conclude(
-    material: Material, price: HourPrice | None = None, price_words: str = "", *, draws: int = 10_000
-) -> Findings:
-    """The findings of attempts that are at hand. price_words: why there is no price, where there is none."""
+@dataclass(frozen=True)
+class Quality:
+    """What findings say of the videos themselves: other prices or business inputs leave it as it is.
+
+    seen, look: of `look_at`. confirm: arms on confirm prompts. arms: their figures, without money.
+    """
+
+    seen: tuple[str, ...]
+    look: float | None
+    confirm: Mapping[str, Arm]
+    asked: tuple[Question, ...]
+    arms: tuple[ArmFindings, ...]
+    compared: tuple[Compared, ...]
+    scaling: tuple[ScalingFit, ...]
+    selection: tuple[SelectorRegret, ...]
+    previews: tuple[PreviewValue, ...]
+    hacking: Hacking | None
+    losing: tuple[Losing, ...]
+    doubts: tuple[str, ...]
+
+    @property
+    def chosen(self) -> Choice | None:
+        """The arm that is judged."""
+        return self.asked[0].choice if self.asked else None
+
+
+def quality_of(material: Material) -> Quality:
+    """Everything of the findings that takes long, and no price changes."""
     experiment, judges, baseline = material.experiment, material.judges, material.baseline
     seen, look = look_at(material)
-    attempts = [attempt for attempt in material.attempts if attempt.split == "dev" or attempt.prompt in seen]
+    shown = set(seen)
+    attempts = [attempt for attempt in material.attempts if attempt.split == "dev" or attempt.prompt in shown]
     confirm, dev = (arms_of(attempts, baseline, split) for split in ("confirm", "dev"))
     methods = {arm: method_of(arm) for arm in (*confirm, *dev)}
     asked = questions(experiment, methods, baseline, dev, judges)
     chosen = asked[0].choice if asked else None
     compared = comparisons(confirm, baseline, asked, judges, experiment.rules.confidence, look)
     corrected = _corrected(material, confirm)
-    business = business_case(experiment, confirm, baseline, chosen, price, price_words, draws)
     arms = tuple(
-        parts.describe(arm, material.budgets, baseline, chosen, corrected.get(name), price, experiment, judges)
+        parts.describe(arm, material.budgets, baseline, chosen, corrected.get(name), experiment, judges)
         for name, arm in confirm.items()
         if arm.attempts
     )
-    findings = Findings(
-        run=material.facts, baseline=baseline, judges=judges, criteria=experiment.acceptance,
-        arms=arms, choice=chosen, comparisons=compared,
+    return Quality(
+        seen, look, confirm, asked, arms, compared,
         scaling=parts.scaling(experiment, confirm, baseline, asked, judges),
-        selection=parts.selection(material.candidates, baseline, judges, seen),
-        previews=parts.previews(material.rhos, seen),
-        hacking=parts.gamed(confirm, baseline, chosen, judges, compared), power=None,
-        price=price, price_words=price_words, roi=business.roi, roi_words=business.words, capacity=business.capacity,
-        verdict=Verdict("provisional", ()), losing=parts.losing(confirm, baseline, asked, compared),
-        attempts=material.attempts, cells=cell_sets(material.attempts), numbers={}, watermark=experiment.examples,
-        notes=(*material.notes, *_doubts(confirm, baseline, chosen), *_lengths(experiment, confirm)),
+        selection=parts.selection(material.candidates, baseline, judges, shown),
+        previews=parts.previews(material.rhos, shown),
+        hacking=parts.gamed(confirm, baseline, chosen, judges, compared),
+        losing=parts.losing(confirm, baseline, asked, compared), doubts=tuple(_doubts(confirm, baseline, chosen)),
     )  # fmt: skip
-    decided = _decided(findings, material, asked, confirm, look)
+
+
+def same_quality(one: Experiment, other: Experiment) -> bool:
+    """Whether the same cells yield the same `Quality` under both: they differ in money, and in limits, at most."""
+
+    def judged(experiment: Experiment) -> Experiment:
+        rules = Rules(confidence=experiment.rules.confidence)
+        return experiment.model_copy(update={"prices": None, "business": None, "rules": rules, "notes": {}})
+
+    return judged(one) == judged(other)
+
+
+def conclude(
+    material: Material,
+    price: HourPrice | None = None,
+    price_words: str = "",
+    *,
+    draws: int = 10_000,
+    quality: Quality | None = None,
+) -> Findings:
+    """The findings of attempts that are at hand. price_words: why there is no price, where there is none.
+
+    quality: of this material, or of one whose experiment is the `same_quality`, where it is at hand.
+    """
+    quality = quality or quality_of(material)
+    experiment, baseline, chosen = material.experiment, material.baseline, quality.chosen
+    minutes = experiment.business.minutes_per_video.value if experiment.business else None
+    business = business_case(experiment, quality.confirm, baseline, chosen, price, price_words, draws)
+    findings = Findings(
+        run=material.facts, baseline=baseline, judges=material.judges, criteria=experiment.acceptance,
+        arms=tuple(
+            replace(arm, cost=quality.confirm[arm.name].cost(material.budgets, price, minutes)) for arm in quality.arms
+        ),
+        choice=chosen, comparisons=quality.compared, scaling=quality.scaling, selection=quality.selection,
+        previews=quality.previews, hacking=quality.hacking, power=None,
+        price=price, price_words=price_words, roi=business.roi, roi_words=business.words, capacity=business.capacity,
+        verdict=Verdict("provisional", ()), losing=quality.losing,
+        attempts=material.attempts, cells=cell_sets(material.attempts), numbers={}, watermark=experiment.examples,
+        notes=(*material.notes, *quality.doubts, *_lengths(experiment, quality.confirm)),
+    )  # fmt: skip
+    decided = _decided(findings, material, quality.asked, quality.confirm, quality.look)
     return replace(decided, numbers=numbered(decided))
 
 

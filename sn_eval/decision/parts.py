@@ -1,6 +1,6 @@
 """Parts of the findings, each from the arms: figures, scaling, selection, previews, hacking, losing prompts."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from sn_eval.decision.arms import Arm, value_of
@@ -11,7 +11,6 @@ from sn_eval.decision.findings import (
     Choice,
     Compared,
     Hacking,
-    HourPrice,
     Losing,
     PreviewValue,
     ScalingFit,
@@ -29,12 +28,11 @@ from sn_eval.results.plan import Judge, method_of, videos_of
 
 def describe(
     arm: Arm, budgets: Mapping[str, int | None], baseline: str, chosen: Choice | None, corrected: Estimate | None,
-    price: HourPrice | None, experiment: Experiment, judges: Sequence[Judge],
+    experiment: Experiment, judges: Sequence[Judge],
 ) -> ArmFindings:  # fmt: skip
-    """One arm in figures."""
+    """One arm in figures; its cost without money."""
     confidence = experiment.rules.confidence
     prompts, smoothed = arm.smoothed()
-    minutes = experiment.business.minutes_per_video.value if experiment.business else None
     groups = dict.fromkeys(attempt.group for attempt in arm.attempts if attempt.group)
     return ArmFindings(
         name=arm.name, method=method_of(arm.name), budget_nfe=budgets.get(arm.name), baseline=arm.name == baseline,
@@ -44,7 +42,7 @@ def describe(
         smoothed={} if smoothed is None else dict(zip(prompts, smoothed.shares.tolist(), strict=True)),
         scores={judge.label: arm.estimate(judge.label, confidence) for judge in judges},
         by_group={group: arm.estimate(ACCEPTANCE, confidence, group=group) for group in groups},
-        cost=arm.cost(budgets, price, minutes),
+        cost=arm.cost(budgets, None, None),
     )  # fmt: skip
 
 
@@ -77,7 +75,7 @@ def _spent(arm: Arm, unit: str, start: bool) -> float | None:
 
 
 def selection(
-    candidates: Sequence[Attempt], baseline: str, judges: Sequence[Judge], seen: Sequence[str]
+    candidates: Sequence[Attempt], baseline: str, judges: Sequence[Judge], seen: Collection[str]
 ) -> tuple[SelectorRegret, ...]:
     """What choosing by the searched reward among candidates, or repeats of the baseline, is worth to each judge."""
     shown = [
@@ -91,7 +89,7 @@ def selection(
 
 
 def previews(
-    rhos: Mapping[tuple[str, str], Mapping[Pair, float | None]], seen: Sequence[str]
+    rhos: Mapping[tuple[str, str], Mapping[Pair, float | None]], seen: Collection[str]
 ) -> tuple[PreviewValue, ...]:
     """Spearman of preview and final score by arm and look, on the prompts that are looked at."""
     return tuple(

@@ -63,5 +63,5 @@ def _parsed(data: bytes) -> dict[str, Any] | None:
         return None
     if not isinstance(line, dict) or not isinstance(line.get("cell"), str):
         return None
-    line = {"category": "infrastructure", "attempt": 1, **line}
+    line = {"category": "infrastructure", "attempt": 1, "time": "", "kind": "", "message": "", "traceback": "", **line}
     return line if line["category"] in get_args(Category) else None

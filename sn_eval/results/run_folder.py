@@ -7,7 +7,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
@@ -19,7 +19,7 @@ from sn_eval.results.files import ResultsError
 from sn_eval.results.plan import Plan
 from sn_eval.results.record import Record
 from sn_eval.results.snapshot import Recorded
-from sn_eval.results.store import RunStore, Stamp
+from sn_eval.results.store import RunStore
 
 SPEC = "spec.yaml"
 PRICES = "prices.yaml"
@@ -44,17 +44,24 @@ class Progress:
 
 @dataclass(frozen=True)
 class RunFolder:
-    """`runs/<name>/`; cells of the store that are not in the plan (of an earlier spec) are left out of everything."""
+    """`runs/<name>/`; cells of the store that are not in the plan (of an earlier spec) are left out of everything.
+
+    renew: whether its snapshot may be written anew; False where nothing is to be written, not even that.
+    """
 
     folder: Path
     experiment: Experiment
     plan: Plan
     store: RunStore
-    _last: list[tuple[dict[str, Stamp], Recorded]] = field(default_factory=list, init=False, repr=False, compare=False)
+    renew: bool = field(default=True, repr=False, compare=False)
+    _last: list[Recorded] = field(default_factory=list, init=False, repr=False, compare=False)
 
     @classmethod
-    def open(cls, path: Path | str) -> Self:
-        """The run in a folder. ResultsError, in one line, for anything that is none, and for a newer sn-eval's."""
+    def open(cls, path: Path | str, *, renew: bool = True, before: "RunFolder | None" = None) -> Self:
+        """The run in a folder. ResultsError, in one line, for anything that is none, and for a newer sn-eval's.
+
+        before: the same run as it was opened earlier; records that have not changed since are not read again.
+        """
         folder = Path(path)
         _check(folder)
         store, plan = RunStore(folder), Plan.load(folder)
@@ -64,7 +71,11 @@ class RunFolder:
             raise ResultsError(
                 f"{error} (this is the run's own copy: if a newer sn-eval wrote it, upgrade sn-eval)"
             ) from error
-        return cls(folder, experiment, plan, store)
+        return cls(folder, experiment, plan, store, renew)._with_records_of(before)
+
+    def under(self, experiment: Experiment) -> Self:
+        """The same cells under another experiment; their records are not read again."""
+        return replace(self, experiment=experiment)._with_records_of(self)
 
     @property
     def spec_sha256(self) -> str:
@@ -81,19 +92,25 @@ class RunFolder:
         found = snapshot.damaged(self.store, self._recorded())
         return {cell: found[cell] for cell in self._cells() if cell in found}
 
-    def progress(self) -> Progress:
-        """How many cells are done, damaged, failed (by category) and waiting."""
-        cells, damaged, last = self._cells(), self.damaged(), self.store.last_errors()
-        missing = self.store.missing(cells)
+    def progress(self, damaged: Mapping[str, str] | None = None) -> Progress:
+        """How many cells are done, damaged, failed (by category) and waiting. damaged: these, where they are known."""
+        cells, last, found = self._cells(), self.store.last_errors(), self._recorded()
+        damaged = self.damaged() if damaged is None else damaged
+        missing = [cell for cell in cells if cell not in found.records and cell not in found.unreadable]
         failed = Counter(last[cell]["category"] for cell in missing if cell in last)
         return Progress(len(cells), len(cells) - len(missing) - len(damaged), len(damaged), dict(failed))
 
     def _recorded(self) -> Recorded:
         """All records, read anew only where a cell has come, gone or changed since the last time."""
-        stamps = self.store.stamps()
-        if not self._last or self._last[0][0] != stamps:
-            self._last[:] = [(stamps, snapshot.recorded(self.store))]
-        return self._last[0][1]
+        before = self._last[0] if self._last else None
+        if before is None or before.stamps != self.store.stamps():
+            self._last[:] = [snapshot.recorded(self.store, before=before, renew=self.renew)]
+        return self._last[0]
+
+    def _with_records_of(self, other: "RunFolder | None") -> Self:
+        if other is not None:
+            self._last[:] = other._last
+        return self
 
     def _cells(self) -> list[str]:
         return [planned.cell for planned in self.plan.cells]

@@ -8,7 +8,7 @@ import gc
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,29 +34,45 @@ Kept = dict[str, tuple[Stamp, str]]
 
 @dataclass(frozen=True)
 class Recorded:
-    """Complete cells, in the order of their ids. unreadable: those whose record is damaged, and why, in one line."""
+    """Complete cells, in the order of their ids. unreadable: those whose record is damaged, and why, in one line.
+
+    stamps: of all of them, as they were read.
+    """
 
     records: dict[str, Record]
     unreadable: dict[str, str]
+    stamps: dict[str, Stamp] = field(default_factory=dict)
 
 
-def recorded(store: RunStore) -> Recorded:
-    """Every record of the store; renews the snapshot where enough of it is missing."""
+def recorded(store: RunStore, *, before: Recorded | None = None, renew: bool = True) -> Recorded:
+    """Every record of the store. before: what was read of it earlier; of cells that stand as then, nothing is read.
+
+    renew: whether to write the snapshot anew where enough of it is missing.
+    """
     with _uncollected():
-        stamps, kept = store.stamps(), _read(Path(store.root) / FILE_NAME)
+        stamps = store.stamps()
+        had = _unchanged(before, stamps)
+        kept = {} if len(had) == len(stamps) and not renew else _read(Path(store.root) / FILE_NAME)
         known = {cell: kept[cell][1] for cell, stamp in stamps.items() if cell in kept and kept[cell][0] == stamp}
-        texts = known | _texts(store, [cell for cell in stamps if cell not in known])
+        texts = known | _texts(store, [cell for cell in stamps if cell not in known and (cell not in had or renew)])
         records: dict[str, Record] = {}
         unreadable: dict[str, str] = {}
         for cell in stamps:
             try:
-                records[cell] = _record(store, cell, texts.get(cell, ""))
+                records[cell] = had.get(cell) or _record(store, cell, texts.get(cell, ""))
             except ResultsError as error:
                 unreadable[cell] = str(error)
         fresh = {cell: (stamps[cell], texts[cell]) for cell in records if cell in texts}
-        if len(fresh.items() ^ kept.items()) * REWRITTEN > len(fresh):
+        if renew and len(fresh.items() ^ kept.items()) * REWRITTEN > len(fresh):
             _write(Path(store.root) / FILE_NAME, fresh)
-        return Recorded(records, unreadable)
+        return Recorded(records, unreadable, stamps)
+
+
+def _unchanged(before: Recorded | None, stamps: Mapping[str, Stamp]) -> dict[str, Record]:
+    """Records that were read before, of cells with the same stamp still."""
+    if before is None:
+        return {}
+    return {cell: record for cell, record in before.records.items() if before.stamps.get(cell) == stamps.get(cell)}
 
 
 def tabulate(store: RunStore) -> "pd.DataFrame":
