@@ -185,7 +185,7 @@ def score(
                     scored.append(Scored.of(scores, str(clip), text, frames.shape[1], fps))
                 bar(len(scored) + len(failed))
     finally:  # a reward that fails, or Ctrl-C, leaves what was finished
-        table = _by_frame(scored, made.spec.name) if per_frame else [clip.row() for clip in scored]
+        table = _table(scored, made.spec.name, per_frame, needed=out is not None or not as_json)
         if out is not None:
             write_whole(out, _csv(table))
     if as_json:
@@ -259,6 +259,13 @@ def _read(clip: Path, anchor: Path | None) -> tuple[Any, float, Any]:
     height, width = frames.shape[-2:]
     first = None if anchor is None else read_image(anchor, (width, height))[None, None]
     return frames[None].float() / 255, probe(clip).fps, first
+
+
+def _table(scored: Sequence[Scored], name: str, per_frame: bool, *, needed: bool) -> list[dict[str, Any]]:
+    """Rows of the table; where none is needed (JSON says null of what is not measured frame by frame), none."""
+    if not needed:
+        return []
+    return _by_frame(scored, name) if per_frame else [clip.row() for clip in scored]
 
 
 def _by_frame(scored: Sequence[Scored], name: str) -> list[dict[str, Any]]:

@@ -170,6 +170,9 @@ def test_score_by_frame(clips):
     assert "frame" in shown
     code = ["anchor_consistency", "--param", "variant=public_code", "--param", "encoder=imagenet-lite0@32"]
     assert "leave --per-frame out" in one_line(sn_eval("rewards", "score", *code, clips["goes"], "--per-frame", "-q"))
+    told = json.loads(sn_eval("rewards", "score", *code, clips["goes"], "--per-frame", "--json", "-q").stdout)
+    assert told["clips"][0]["per_frame"] is None  # JSON can say so, and the value is there
+    assert 0.5 < told["clips"][0]["value"] <= 1.1
 
 
 def test_an_anchor_is_cropped_to_each_clip(tmp_path, clips):
