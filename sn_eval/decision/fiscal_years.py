@@ -1,4 +1,4 @@
-"""What each fiscal year brings and costs: money as it flows, undiscounted, with the likely inputs; before and after tax.
+"""What each fiscal year brings and costs: money as it flows, undiscounted, with likely inputs; before and after tax.
 
 A year that the horizon touches counts as far as it does. Tax is as in `economics.after_tax`: the one-off cost is
 written off evenly over the months, and losses save tax elsewhere.
