@@ -1,0 +1,1 @@
+"""The search of one cell as a page shows it: which cell, its tree, its pictures."""
