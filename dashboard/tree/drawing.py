@@ -112,11 +112,11 @@ def legend_html(told: Telling) -> str:
         ("border:1.5px dashed #8a949e", "dropped"),
     )  # fmt: skip
     told_of = [
-        f'<span><i style="{look};box-sizing:border-box"></i>{escape(told(f"trajectory.tree.legend_{name}"))}</span>'
+        f'<span><i style="{look};box-sizing:border-box"></i>{escape(told(f"trajectory.legend.{name}"))}</span>'
         for look, name in frames
         if told.tree.kind == "search" or name == "shown"
     ]
-    told_of += [f"<span>{escape(told(f'trajectory.tree.legend_{name}'))}</span>" for name in ("plain", "most")]
+    told_of += [f"<span>{escape(told(f'trajectory.legend.{name}'))}</span>" for name in ("plain", "most")]
     return f'{STYLE}<div class="sn-legend">{"".join(told_of)}</div>'
 
 
@@ -146,7 +146,7 @@ def _placed(tree: Tree, steps: Sequence[int]) -> Placed:
 
 def _worth_showing(tree: Tree, step: int) -> list[Node]:
     """At most `SHOWN` candidates of a step: the shown video's, the plain noises, the kept, then the best scored."""
-    nodes, path = tree.steps[step], {node.name for node in tree.path.values()}
+    nodes = tree.steps[step]
     if len(nodes) <= SHOWN:
         return list(nodes)
     parents = {tree.path[step].parent_name} if step in tree.path else set()
@@ -154,7 +154,7 @@ def _worth_showing(tree: Tree, step: int) -> list[Node]:
 
     def rank(node: Node) -> tuple[bool, bool, bool, float]:
         score = node.score
-        return (node.name not in path, node.name not in beside, not node.kept, 0.0 if score is None else -score)
+        return (not tree.shown(node), node.name not in beside, not node.kept, 0.0 if score is None else -score)
 
     wanted = {node.name for node in sorted(nodes, key=rank)[:SHOWN]}
     return [node for node in nodes if node.name in wanted]
@@ -178,7 +178,7 @@ def _head(told: Telling, step: int, x: int, rescue: Rescue | None, most: bool) -
 
 def _box(told: Telling, node: Node, corner: tuple[int, int], sprite: Sprite | None) -> str:
     """A candidate: picture, score, what became of it."""
-    on_path = told.tree.path.get(node.step) == node
+    on_path = told.tree.shown(node)
     chosen = node.kept if told.tree.kind == "search" else on_path or told.tree.kind == "plain"
     kind = "path" if on_path else "kept" if chosen else "dropped"
     about = told.about(node)
@@ -206,7 +206,7 @@ def _lane_names(told: Telling, placed: Placed, steps: Sequence[int]) -> str:
     for node in told.tree.steps[steps[0]]:
         if node.name in placed.corners:
             top = placed.corners[node.name][1] + BOX[1] // 2 - 16
-            shown = "★ " if told.tree.path.get(node.step) == node else ""
+            shown = "★ " if told.tree.shown(node) else ""
             tag = f"<br>{escape(told('trajectory.plain'))}" if told.is_plain(node) else ""
             name = f"{shown}{escape(told.video(node.seed))}{tag}"
             names.append(f'<div class="sn-lane" style="left:{LEFT}px;top:{top}px;width:{LANE - 8}px">{name}</div>')
@@ -215,17 +215,17 @@ def _lane_names(told: Telling, placed: Placed, steps: Sequence[int]) -> str:
 
 def _lines(tree: Tree, placed: Placed) -> str:
     """From parents to children: thick on the shown video's path, thin where kept, dashed where dropped."""
-    path = {node.name for node in tree.path.values()}
+    named = {node.name: node for step in {name[0] for name in placed.corners} for node in tree.steps[step]}
     drawn: list[tuple[int, str]] = []
     for name, (x, y) in placed.corners.items():
-        node = next(each for each in tree.steps[name[0]] if each.name == name)
+        node = named[name]
         parent = placed.corners.get(node.parent_name)
         if parent is None:
             continue
         begin = parent[0] + BOX[0], parent[1] + BOX[1] // 2
         middle, end = (begin[0] + x) // 2, y + BOX[1] // 2
         curve = f"M{begin[0]} {begin[1]}C{middle} {begin[1]} {middle} {end} {x} {end}"
-        on_path = name in path and node.parent_name in path
+        on_path = tree.shown(node) and tree.shown(named[node.parent_name])
         lane = tree.kind != "search"
         look = ('stroke="#0072B2" stroke-width="5"' if on_path else
                 'stroke="#5c97c4" stroke-width="2.5"' if node.kept and not lane else

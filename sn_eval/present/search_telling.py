@@ -93,8 +93,7 @@ class Telling:
         if self.tree.kind == "videos":
             if not self.tree.path:
                 return self("trajectory.status.finished")
-            chosen = node.name in {each.name for each in self.tree.path.values()}
-            return self("trajectory.status.chosen" if chosen else "trajectory.status.not_chosen")
+            return self("trajectory.status.chosen" if self.tree.shown(node) else "trajectory.status.not_chosen")
         return self("trajectory.status.kept" if node.kept else "trajectory.status.dropped")
 
     def about(self, node: Node) -> str:
@@ -105,7 +104,7 @@ class Telling:
         if self.is_plain(node):
             told.append(self("trajectory.node.plain"))
         told.append(self.status(node))
-        if node.name in {each.name for each in self.tree.path.values()}:
+        if self.tree.shown(node):
             told.append(self("trajectory.node.shown"))
         told += [self("trajectory.node.look", look=each.look, score=figure(each.score)) for each in node.looks]
         if node.final:
@@ -121,7 +120,7 @@ class Telling:
 
     def tree_grid(self, steps: Sequence[int]) -> Grid:
         """Every candidate of these steps."""
-        looks, path = self.tree.looks, {node.name for node in self.tree.path.values()}
+        looks = self.tree.looks
         head = ("piece", "parent", "candidate", "noise", "score", "outcome", "shown")
         titles = [self(f"trajectory.column.{name}") for name in head]
         forms: dict[int, Any] = {4: "number"}
@@ -137,7 +136,7 @@ class Telling:
             noise = self("trajectory.plain") if self.is_plain(node) else node.proposal + (f" {node.arm or ''}".rstrip())
             cells = (
                 self.piece(node.step), node.parent[:6], who, noise, node.score, self.status(node),
-                yes if node.name in path else "",
+                yes if self.tree.shown(node) else "",
                 *(each.score if (each := node.at(look)) else None for look in looks),
                 node.final.score if node.final else None, *(node.parts.get(name) for name in names),
             )  # fmt: skip

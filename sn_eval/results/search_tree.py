@@ -121,6 +121,11 @@ class Tree:
         """How many there are in all."""
         return sum(map(len, self.steps.values()))
 
+    def shown(self, node: Node) -> bool:
+        """Whether a candidate is part of the video that was shown."""
+        own = self.path.get(node.step)
+        return own is not None and own.name == node.name
+
     @property
     def looks(self) -> tuple[int, ...]:
         """After how many denoising steps candidates were looked at."""
