@@ -173,7 +173,7 @@ def _plain_value(page: Page, scenario: Scenario, key: str, places: list[Any], na
     elif key in ("prices.rate.unit", "prices.tax_included"):
         options = list(UNITS) if key == "prices.rate.unit" else [True, False]
         words: dict[Any, str] = {unit: page(f"unit.{unit}") for unit in UNITS}
-        words |= {True: page("assumption.yes"), False: page("assumption.no")}
+        words |= {True: page("assumption.agreed"), False: page("assumption.denied")}
         draw = place.selectbox
         more = {"options": options, "index": None, "format_func": words.get, "placeholder": page("assumption.open")}
     else:
@@ -286,7 +286,7 @@ def told(t: Teller, key: str, value: Any) -> str:
         span = f" ({show(value.low)} – {show(value.high)})" if value.low is not None else ""
         return f"{show(value.value)}{span}" + (f" {t('example.mark')}" if value.illustrative else "")
     if isinstance(value, bool):
-        return t("assumption.yes") if value else t("assumption.no")
+        return t("assumption.agreed") if value else t("assumption.denied")
     if isinstance(value, tuple):
         return " ".join(t.percent(each, 0) for each in value)
     return t("assumption.open") if value is None else str(value)

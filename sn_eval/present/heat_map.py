@@ -87,7 +87,7 @@ def shade(number: float, most: float) -> str:
     """Colour of a cell: white at nothing, up to a strong tint of the gain's or the loss's colour.
 
     >>> shade(0.0, 10.0), shade(10.0, 10.0), shade(-10.0, 10.0)
-    ('#ffffff', '#73b2d5', '#e8a673')
+    ('#ffffff', '#73b1d5', '#e8a673')
     """
     colour = [int((GAIN if number > 0 else LOSS)[place : place + 2], 16) for place in (1, 3, 5)]
     share = STRONGEST * (abs(number) / most) ** 0.6 if most else 0.0

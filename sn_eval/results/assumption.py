@@ -99,7 +99,7 @@ class Amount(Declared):
 Change: TypeAlias = Amount | str | int | bool | tuple[float, ...]
 
 
-def check(key: str, change: Change) -> None:
+def check(key: str, change: Any) -> None:
     """Raises Unfit where an assumption cannot become this."""
     if key in AMOUNTS:
         _check_amount(key, change)
