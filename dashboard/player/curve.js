@@ -165,7 +165,8 @@ function sample(place, x, y) {
 function ticks(low, high, count) {
   const rough = (high - low) / count || 1;
   const ten = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 5, 10].map((each) => each * ten).find((each) => each >= rough);
+  const steps = [1, 2, 5, 10].map((each) => each * ten);
+  const step = steps.reduce((best, each) => (Math.abs(each - rough) < Math.abs(best - rough) ? each : best));
   const found = [];
   for (let n = Math.ceil(low / step - 1e-9); n * step <= high + step * 1e-9; n++) found.push(n * step);
   return found;

@@ -2,7 +2,8 @@
 
 const SPEEDS = [[0.25, "¼"], [0.5, "½"], [1, "1"], [2, "2"]];
 const SIDES = ["left", "right"];
-const PLAY = "M4 2 L14 8 L4 14 Z", PAUSE = "M3 2 H6.5 V14 H3 Z M9.5 2 H13 V14 H9.5 Z", LOOP = "M13 8 A5 5 0 1 1 10.5 3.7 M10.5 0.5 V4 H7";
+const PLAY = "M4 2 L14 8 L4 14 Z", PAUSE = "M3 2 H6.5 V14 H3 Z M9.5 2 H13 V14 H9.5 Z";
+const LOOP = "M13 8 A5 5 0 1 1 10.5 3.7 M10.5 0.5 V4 H7";
 
 class Player {
   constructor(root) {
@@ -72,7 +73,9 @@ class Player {
     });
     for (const name of ["back", "forward", "seek", "loop"]) title(this.find(name), words[name]);
     this.find("speeds").setAttribute("aria-label", words.speed);
-    for (const button of this.find("speeds").children) title(button, fill(words.times, { speed: button.textContent.slice(1) }));
+    for (const button of this.find("speeds").children) {
+      title(button, fill(words.times, { speed: button.textContent.slice(1) }));
+    }
     this.find("hint").textContent = words.hint;
   }
 

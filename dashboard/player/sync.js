@@ -1,6 +1,7 @@
 // One or two videos on one clock: the longest usable one leads, the other follows it.
 //
-// Times are seconds from a video's first picture, which not every file has at its time 0. Small differences are made up by playing a little faster or slower, which nobody sees; large ones by a jump.
+// Times are seconds from a video's first picture, which not every file has at its time 0. Small differences are made up
+// by playing a little faster or slower, which nobody sees; large ones by a jump.
 
 const JUMP = 0.08; // seconds apart from which the follower jumps
 const STILL = 0.008; // seconds apart that are left alone: less than a screen's refresh
