@@ -7,6 +7,7 @@ import streamlit as st
 
 from dashboard.media import ROUTES
 from dashboard.settings import Settings
+from dashboard.warming import lifespan
 
 LOOK = {
     "theme.base": "light", "theme.primaryColor": "#0072B2", "theme.font": "sans-serif",
@@ -29,7 +30,7 @@ def main() -> None:
     config = {**LOOK, "server.address": told.host, "server.port": told.port}
     if told.allowed_host:
         config["server.allowedHosts"] = told.allowed_host
-    st.App(Path(__file__).with_name("app.py"), routes=ROUTES).run(config=config)
+    st.App(Path(__file__).with_name("app.py"), routes=ROUTES, lifespan=lifespan).run(config=config)
 
 
 if __name__ == "__main__":

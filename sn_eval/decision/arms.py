@@ -14,7 +14,7 @@ from sn_eval.decision.findings import ArmCost, Attempt, HourPrice, known
 from sn_eval.decision.prices import money
 from sn_eval.decision.ranks import Estimate
 from sn_eval.decision.spreadless import reach
-from sn_eval.decision.statistics import Pair, interval
+from sn_eval.decision.statistics import Pair, interval, mean
 from sn_eval.results.evaluation import mean_of_known
 from sn_eval.results.experiment import ACCEPTANCE
 
@@ -37,7 +37,7 @@ class Arm:
             value = value_of(attempt, outcome)
             if value is not None:
                 grouped[attempt.prompt].append(value)
-        return {prompt: float(np.mean(values)) for prompt, values in grouped.items()}
+        return {prompt: mean(values) for prompt, values in grouped.items()}
 
     def estimate(self, outcome: str, confidence: float = 0.95, *, group: str | None = None) -> Estimate:
         """Mean over prompts with its interval, of all prompts or of one group."""

@@ -21,6 +21,7 @@ import numpy as np
 from scipy import stats
 
 MIN_PROMPTS_FOR_BOOTSTRAP = 20
+FEW = 8  # values; NumPy adds so many in pairs
 AT_ONCE = 200  # resamples that are worked on together
 
 Pair = tuple[str, int]
@@ -96,7 +97,7 @@ def paired_difference(
     if not 0 < confidence < 1:
         raise ValueError(f"confidence {confidence}: must lie between 0 and 1, e.g. 0.95.")
     grouped = differences_by_prompt(method, baseline)
-    means = {prompt: float(np.mean(values)) for prompt, values in grouped.items()}
+    means = {prompt: mean(values) for prompt, values in grouped.items()}
     n_pairs = sum(map(len, grouped.values()))
     values = np.array(list(means.values()))
     low, high, how = interval(values, confidence=confidence, resamples=resamples, seed=seed)
@@ -243,6 +244,20 @@ def _signs(n: int, resamples: int, seed: int) -> tuple[np.ndarray, int]:
     if 2**n <= resamples:
         return (1 - 2 * ((np.arange(2**n)[:, None] >> np.arange(n)) & 1)).astype(np.int8), 0
     return np.random.default_rng(seed).choice(np.array([-1, 1], np.int8), size=(resamples, n)), 1
+
+
+def mean(values: Sequence[float]) -> float:
+    """np.mean of a list, to the last bit; of few values, which NumPy adds one by one, too, in a tenth of its time.
+
+    >>> mean([0.1, 0.2, 0.4]) == float(np.mean([0.1, 0.2, 0.4]))
+    True
+    """
+    if not 0 < len(values) < FEW:
+        return float(np.mean(values))
+    total = 0.0
+    for value in values:
+        total += value
+    return total / len(values)
 
 
 def _number(value: float | None) -> float | None:

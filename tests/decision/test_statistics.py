@@ -13,6 +13,7 @@ from sn_eval.decision.statistics import (
     differences_by_prompt,
     holm,
     interval,
+    mean,
     paired_difference,
     sign_flip_p,
 )
@@ -216,3 +217,35 @@ def test_false_discovery_rate_of_true_nulls_and_effects():
         found = [p <= 0.05 for p in benjamini_hochberg(values)]
         shares.append(sum(found[:20]) / max(1, sum(found)))
     assert np.mean(shares) <= 0.05
+
+
+@pytest.mark.parametrize("n", [2, 9, 13, 14, 20, 75, 300])
+def test_p_is_that_of_all_signs_at_once(n):
+    """Signs are kept between calls and multiplied in parts: the same draws, and the same p."""
+    rng = np.random.default_rng(n)
+    for values in (rng.normal(0.1, 1, n), rng.choice([-1.0, 0.0, 1.0], n), rng.choice([0.0, 0.5, 1 / 3], n)):
+        if 2**n <= 10_000:
+            signs, extra = 1 - 2 * ((np.arange(2**n)[:, None] >> np.arange(n)) & 1), 0
+        else:
+            signs, extra = np.random.default_rng(3).choice([-1, 1], size=(10_000, n)), 1
+        least = abs(values.sum()) - 1e-12 * np.abs(values).sum()
+        assert sign_flip_p(values, seed=3) == ((np.abs(signs @ values) >= least).sum() + extra) / (len(signs) + extra)
+
+
+@pytest.mark.parametrize("n", [20, 255, 256, 300])
+def test_bounds_are_those_of_scipys_own_resamples(n):
+    """Resamples are kept between calls: the same draws, and the same bounds to the last bit."""
+    rng = np.random.default_rng(n)
+    for values in (rng.normal(0.1, 1, n), rng.choice([-1.0, 0.0, 1.0], n)):
+        level = 2 * stats.norm.cdf(stats.t.ppf(0.975, n - 1) * np.sqrt(n / (n - 1))) - 1
+        bounds = stats.bootstrap(
+            (values,), np.mean, n_resamples=1100, confidence_level=level, rng=np.random.default_rng(3), batch=1000
+        ).confidence_interval
+        least = stats.ttest_1samp(values, 0).confidence_interval()
+        low, high, _ = interval(values, resamples=1100, seed=3)
+        assert (low, high) == pytest.approx((min(bounds.low, least.low), max(bounds.high, least.high)), rel=1e-12)
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=12))
+def test_a_mean_is_numpys_to_the_last_bit(values):
+    assert repr(mean(values)) == repr(float(np.mean(values)))
