@@ -25,6 +25,7 @@ from sn_eval.present.report.model import (
     Paragraph,
 )
 
+BESIDE = 2  # pairs of a gallery in a row
 SIGNS = {"good": ("✓", "word.holds"), "bad": ("✗", "word.fails"), "open": ("?", "word.undecided_rule")}
 RULES: dict[bool | None, tuple[str, str]] = {True: SIGNS["good"], False: SIGNS["bad"], None: SIGNS["open"]}
 CHECKS: dict[bool | None, tuple[str, str]] = {True: ("✓", "word.done"), False: ("✗", "word.not_yet")}
@@ -103,9 +104,10 @@ def _gallery(page: Page, block: Gallery) -> None:
     _title(block.title)
     if not block.pairs:
         st.caption(page("blocks.no_pairs"))
-    for pair in block.pairs:
-        with st.container(border=True):
-            _pair(page, pair)
+    for first in range(0, len(block.pairs), BESIDE):
+        for column, pair in zip(st.columns(BESIDE), block.pairs[first : first + BESIDE], strict=False):
+            with column.container(border=True):
+                _pair(page, pair)
     if block.note:
         st.caption(plain(block.note))
 

@@ -1,8 +1,52 @@
-"""How pages look beyond Streamlit's theme, on a screen and on paper."""
+"""How pages look beyond Streamlit's theme, on a screen and on paper.
+
+Dark letters on light grounds throughout: every pair of colours here has a contrast of 4.5 or more.
+"""
 
 import streamlit as st
 
 CSS = """
+.sn-verdict {display: flex; align-items: center; gap: .9rem; padding: .9rem 1.2rem; border-radius: .5rem;
+  font-size: 1.7rem; font-weight: 700; line-height: 1.3; color: #1a1a1a; border-left: .5rem solid;
+  overflow-wrap: anywhere;}
+.sn-verdict .sn-sign {flex: none; width: 2.6rem; height: 2.6rem; border-radius: 50%; color: #fff; display: grid;
+  place-items: center; font-size: 1.5rem;}
+.sn-go {background: #e3f4ee; border-color: #00735a} .sn-go .sn-sign {background: #00735a}
+.sn-conditional {background: #fdf1d8; border-color: #8a5a00} .sn-conditional .sn-sign {background: #8a5a00}
+.sn-continue {background: #e2f0f9; border-color: #0067a3} .sn-continue .sn-sign {background: #0067a3}
+.sn-stop {background: #fbe6dc; border-color: #a63c00} .sn-stop .sn-sign {background: #a63c00}
+.sn-invalid {background: #ececec; border-color: #1a1a1a} .sn-invalid .sn-sign {background: #1a1a1a}
+.sn-provisional {background: #f2f2f2; border-color: #595959} .sn-provisional .sn-sign {background: #595959}
+.sn-facts {display: grid; grid-template-columns: repeat(auto-fit, minmax(11.5rem, 1fr)); gap: .8rem;}
+.sn-fact {border: 1px solid #d0d0d0; border-top: .3rem solid #8a8a8a; border-radius: .4rem; padding: .7rem .9rem;
+  background: #fff; color: #1a1a1a; break-inside: avoid;}
+.sn-fact.sn-good {border-top-color: #00735a} .sn-fact.sn-bad {border-top-color: #a63c00}
+.sn-fact.sn-open {border-top-color: #8a5a00}
+.sn-label {font-size: .9rem; color: #444;} .sn-value {font-size: 1.9rem; font-weight: 700; line-height: 1.35;}
+.sn-more {font-size: .85rem; color: #444; line-height: 1.45;}
+.sn-tone {font-size: .85rem; font-weight: 700; margin-top: .25rem;}
+.sn-mark {font-size: .8rem; font-weight: 700; color: #8a3100; white-space: nowrap;}
+.sn-pair {display: grid; grid-template-columns: repeat(auto-fit, minmax(9rem, 1fr)); gap: .8rem;}
+.sn-film {margin: 0; min-width: 0;}
+.sn-film video {width: 100%; aspect-ratio: 4 / 3; background: #1a1a1a; border-radius: .3rem;}
+.sn-film img {width: 100%; margin-top: .3rem; border-radius: .2rem;}
+.sn-film figcaption {font-size: .85rem; color: #444; line-height: 1.4; overflow-wrap: anywhere;}
+.sn-film code {font-size: .72rem; color: #444;}
+.sn-gone {display: grid; place-items: center; text-align: center; padding: 1rem; min-height: 7rem; color: #444;
+  background: #f2f2f2; border: 1px dashed #8a8a8a; border-radius: .3rem; font-size: .85rem;}
+@media print {
+  @page {size: A4; margin: 12mm;}
+  [data-testid="stSidebar"], [data-testid="stHeader"], [data-testid="stToolbar"], [data-testid="stDownloadButton"],
+  [data-testid="stButton"], [data-testid="stPageLink"], [data-testid="stStatusWidget"],
+  [data-testid="stExpandSidebarButton"] {display: none !important;}
+  .stApp, [data-testid="stAppViewContainer"], [data-testid="stMain"] {position: static !important;
+    overflow: visible !important; height: auto !important; display: block !important;}
+  [data-testid="stMainBlockContainer"] {padding: 0 !important; max-width: none !important;}
+  [data-testid="stVegaLiteChart"], .sn-verdict, .sn-fact, .sn-film, [data-testid="stAlert"] {break-inside: avoid;}
+  [data-testid="stVegaLiteChart"] svg {max-width: 100% !important; height: auto !important;}
+  h1, h2, h3 {break-after: avoid;}
+  * {print-color-adjust: exact; -webkit-print-color-adjust: exact;}
+}
 """
 
 

@@ -1,5 +1,6 @@
 """Charts of slides are native, hold the figure's numbers, and show its intervals."""
 
+import dataclasses
 import io
 
 import openpyxl
@@ -9,7 +10,7 @@ from pptx import Presentation
 from pptx.oxml.ns import qn
 from pptx.util import Pt
 
-from sn_eval.present.report.model import Axis, Figure, Point, Series
+from sn_eval.present.report.model import Axis, Figure, Point, Region, Series
 from sn_eval.present.report.native import Box, add_figure, ends
 
 
@@ -125,3 +126,12 @@ def test_axes_end_on_round_numbers_and_survive_equal_values():
     assert (low, high, step) == (0.0, 1.0, 0.2)
     alone = Figure("a", "scatter", "one", "one point", Axis("x"), Axis("y"), (Series("s", (Point(1.0, 1.0),)),))
     assert points(named(drawn(alone).chart)["s"]) == [(1.0, 1.0)]
+
+
+def test_a_region_is_a_frame_as_far_as_the_axes_go():
+    region = Region("both targets", 0.0, None, 0.65, 1.0)
+    series = named(drawn(dataclasses.replace(PARETO, region=region)).chart)
+    frame = points(series["both targets"])
+    assert frame[0] == frame[-1]
+    assert {x for x, _ in frame} == {0.0, 200.0}
+    assert {y for _, y in frame} == {0.65, 1.0}

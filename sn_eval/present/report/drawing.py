@@ -6,13 +6,13 @@ from typing import Any, TypeAlias
 
 from sn_eval.present.charts import COLOURS, SHAPES
 from sn_eval.present.report.labels import Label, placed
-from sn_eval.present.report.model import Axis, Figure, Format, Lang, Point, Reference, Series
+from sn_eval.present.report.model import Axis, Figure, Format, Lang, Point, Reference, Region, Series
 
 WIDTH, HEIGHT = 620, 340  # pixels of the field
 ROW = 34  # pixels of a row of a lying chart
 JAPANESE = "IPAexGothic, Hiragino Sans, Yu Gothic, Meiryo, Noto Sans CJK JP, sans-serif"
 GREY, DARK = "#767676", "#333333"
-BLUE, ORANGE, BLACK = COLOURS[0], COLOURS[1], COLOURS[6]
+BLUE, ORANGE, GREEN, BLACK = COLOURS[0], COLOURS[1], COLOURS[2], COLOURS[6]
 OTHERS = (COLOURS[0], COLOURS[2], COLOURS[3], COLOURS[5], COLOURS[4])
 ROLES = {
     "chosen": (ORANGE, "diamond"),
@@ -46,7 +46,8 @@ def _plane(figure: Figure, lang: Lang) -> Spec:
     x["scale"] = {"domain": _domain(figure.x, [float(point.x) for point in points]), "nice": False}
     heights = [v for point in points for v in (point.y, point.low, point.high) if v is not None]
     y["scale"] = {"domain": _domain(figure.y, heights), "nice": False}
-    layers: list[Spec] = [*_references(figure.references, x, y)]
+    lines = _references(figure.references, x, y, left=figure.kind == "scatter")
+    layers: list[Spec] = [*_region(figure.region, x, y), *lines]
     marked = [series.name for series in figure.series if series.draw != "step"]
     legend = _legend(marked, styles)
     for series in figure.series:
@@ -111,8 +112,23 @@ def _domain(axis: Axis, values: Sequence[float]) -> list[float]:
     return [low - room if axis.low is None else axis.low, high + room if axis.high is None else axis.high]
 
 
-def _references(lines: Sequence[Reference], x: Spec, y: Spec) -> list[Spec]:
-    """Dashed lines across the field with their names."""
+def _region(region: Region | None, x: Spec, y: Spec) -> list[Spec]:
+    """A shaded frame with its name along its upper edge, as far as the field goes; none where it lies beyond."""
+    if region is None:
+        return []
+    inside = region.within(x["scale"]["domain"], y["scale"]["domain"])
+    if inside is None:
+        return []
+    frame = {"type": "rect", "color": GREEN, "fillOpacity": 0.13, "stroke": GREEN, "strokeDash": [6, 3]}
+    words = {"type": "text", "align": "left", "baseline": "top", "dx": 6, "dy": 5, "fontSize": 11, "color": DARK}
+    corner = {"x": {**x, "field": "x0"}, "y": {**y, "field": "y1"}}
+    ends = {"x2": {"field": "x1"}, "y2": {"field": "y0"}}
+    row = [{**dict(zip(("x0", "x1", "y0", "y1"), inside, strict=True)), "label": region.label}]
+    return [_layer(row, frame, {**corner, **ends}), _layer(row, words, {**corner, "text": {"field": "label"}})]
+
+
+def _references(lines: Sequence[Reference], x: Spec, y: Spec, *, left: bool = False) -> list[Spec]:
+    """Dashed lines across the field with their names; left: those of lying lines stand there."""
     layers = []
     for place, line in enumerate(lines):
         domain = x["scale"].get("domain")
@@ -121,9 +137,9 @@ def _references(lines: Sequence[Reference], x: Spec, y: Spec) -> list[Spec]:
         channel = {**(x if line.axis == "x" else y), "field": "at"}
         rule = {"type": "rule", "strokeDash": [3, 3], "color": GREY, "strokeWidth": 1.4}
         layers.append(_layer(row, rule, {line.axis: channel}))
-        along = {"y": {"value": 10 + 15 * place}} if line.axis == "x" else {"x": {"value": WIDTH - 4}}
+        along = {"y": {"value": 10 + 15 * place}} if line.axis == "x" else {"x": {"value": 4 if left else WIDTH - 4}}
         shift = {"align": "right" if far else "left", "dx": -4 if far else 4}
-        shift = shift if line.axis == "x" else {"align": "right", "dy": -7}
+        shift = shift if line.axis == "x" else {"align": "left" if left else "right", "dy": -7}
         words = {"type": "text", "fontSize": 11, "color": DARK, **shift}
         layers.append(_layer(row, words, {line.axis: channel, **along, "text": {"field": "label"}}))
     return layers

@@ -4,7 +4,7 @@ Texts are ready to show; numbers in grids and figures stay numbers, so that a sh
 draw them. `keys` name the evidence of a number: keys of `Findings.numbers`, and of evidence.json.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, TypeVar
 
@@ -210,12 +210,37 @@ class Reference:
 
 
 @dataclass(frozen=True)
+class Region:
+    """A part of the field that points are to lie in. low, high: its ends on each axis, None for those of the axis."""
+
+    label: str
+    x_low: float | None = None
+    x_high: float | None = None
+    y_low: float | None = None
+    y_high: float | None = None
+
+    def within(self, x: Sequence[float], y: Sequence[float]) -> tuple[float, float, float, float] | None:
+        """Its ends (left, right, lower, upper) as far as axes go, whose first two values are theirs; None beyond them.
+
+        >>> Region("cheap", x_high=3.0).within((0.0, 9.0), (0.0, 1.0)), Region("high", y_low=2.0).within((0, 9), (0, 1))
+        ((0.0, 3.0, 0.0, 1.0), None)
+        """
+        left, right = max(x[0], _or(self.x_low, x[0])), min(x[1], _or(self.x_high, x[1]))
+        lower, upper = max(y[0], _or(self.y_low, y[0])), min(y[1], _or(self.y_high, y[1]))
+        return (left, right, lower, upper) if left < right and lower < upper else None
+
+
+def _or(value: float | None, other: float) -> float:
+    return other if value is None else value
+
+
+@dataclass(frozen=True)
 class Figure:
     """A chart as data. about: what it shows in one sentence, for those who cannot see it, and below it.
 
     kind: "scatter" (numeric x, y with bounds) · "line" (numeric x) · "fan" (lines with bounds as a band) · "bar"
     (categories) · "interval" (categories; dots with bounds, lying) · "tornado" (categories, largest first; `low` and
-    `high` are the result at the input's low and high end, `y` the result in between).
+    `high` are the result at the input's low and high end, `y` the result in between). region: of a scatter or line.
     """
 
     key: str
@@ -228,6 +253,7 @@ class Figure:
     references: tuple[Reference, ...] = ()
     mark: str = ""
     keys: tuple[str, ...] = ()
+    region: Region | None = None
 
     @property
     def drawable(self) -> bool:

@@ -30,7 +30,7 @@ from sn_eval.present.charts import COLOURS
 from sn_eval.present.report.error_bars import Bounds, add_error_bars
 from sn_eval.present.report.fitting import clipped, em
 from sn_eval.present.report.fonts import FONTS, dress
-from sn_eval.present.report.model import Axis, Column, Figure, Format, Lang, Point, Series
+from sn_eval.present.report.model import Axis, Column, Figure, Format, Lang, Point, Region, Series
 from sn_eval.present.report.shown import sheet_format
 from sn_eval.present.words import say
 
@@ -40,6 +40,7 @@ MARKS = (
     XL_MARKER_STYLE.CIRCLE, XL_MARKER_STYLE.SQUARE, XL_MARKER_STYLE.TRIANGLE, XL_MARKER_STYLE.DIAMOND,
     XL_MARKER_STYLE.X, XL_MARKER_STYLE.STAR, XL_MARKER_STYLE.PLUS,
 )  # fmt: skip
+FRAME = COLOURS[2].lstrip("#")
 LETTERS = 12
 """Size of a chart's letters in points; a slide across a room needs them."""
 
@@ -120,6 +121,7 @@ def _numeric(shapes: Any, figure: Figure, box: Box, tongue: _Tongue) -> Any:
     x_ends = ends(x_axis, [x for x, _ in points] + across)
     y_ends = ends(y_axis, [y for _, y in points] + _reach(drawn) + upward)
     drawn += _references(figure, x_ends, y_ends, lying)
+    drawn += _region(figure.region, x_ends, y_ends)
     if lying:
         drawn.append(_row_names(names, x_ends[0]))
     data = XyChartData()
@@ -225,6 +227,15 @@ def _references(
         at = reference.value
         points = ((at, y[0]), (at, y[1])) if upright else ((x[0], at), (x[1], at))
         yield _Line(reference.label, points, (), (), "808080" if at == 0 else "000000", True, False, dashed=at != 0)
+
+
+def _region(region: Region | None, x: Sequence[float], y: Sequence[float]) -> Iterator[_Line]:
+    """A dashed frame, as far as the axes go; none where it lies beyond."""
+    inside = region.within(x, y) if region is not None else None
+    if region is not None and inside is not None:
+        x0, x1, y0, y1 = inside
+        corners = ((x0, y0), (x1, y0), (x1, y1), (x0, y1), (x0, y0))
+        yield _Line(region.label, corners, (), (), FRAME, True, False, dashed=True)
 
 
 def _distances(point: Point) -> tuple[float | None, float | None]:

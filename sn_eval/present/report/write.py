@@ -32,13 +32,17 @@ def write_reports(
     langs: Iterable[Lang],
     formats: Iterable[str],
     used: Mapping[str, Path] | None = None,
+    embedded: int | None = None,
 ) -> tuple[tuple[str, Path], ...]:
-    """Write `folder`/report.<lang>.<format> for each; returns (format, path). used: as in `write_evidence`."""
+    """Write `folder`/report.<lang>.<format> for each; returns (format, path).
+
+    used: as in `write_evidence`. embedded: bytes of videos inside the HTML file, in place of its own limit.
+    """
     asked = tuple(formats)
     written: list[tuple[str, Path]] = []
     for lang in langs:
         report = build(findings, lang)
-        written += [(name, _write(report, findings, name, folder)) for name in asked if name != "json"]
+        written += [(name, _write(report, findings, name, folder, embedded)) for name in asked if name != "json"]
     if "json" in asked:
         from sn_eval.present.report.evidence import FILE_NAME, write_evidence
 
@@ -46,13 +50,13 @@ def write_reports(
     return tuple(written)
 
 
-def _write(report: Report, findings: Findings, name: str, folder: Path) -> Path:
+def _write(report: Report, findings: Findings, name: str, folder: Path, embedded: int | None) -> Path:
     """One format of one language; what only this one needs is imported here."""
     path = folder / f"report.{report.lang}.{name}"
     if name == "html":
-        from sn_eval.present.report.html import write_html
+        from sn_eval.present.report.html import EMBEDDED, write_html
 
-        return write_html(report, path)
+        return write_html(report, path, embedded=EMBEDDED if embedded is None else embedded)
     if name == "md":
         from sn_eval.present.report.markdown import write_markdown
 

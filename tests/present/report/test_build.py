@@ -269,3 +269,27 @@ def test_of_candidates_that_both_arms_choose_from_two_that_differ_are_shown():
     assert pair.left is not None
     assert pair.right is not None
     assert (pair.left.cell, pair.right.cell) == ("cell-b", "cell-a")
+
+
+@pytest.mark.parametrize("variant", ["complete", "failing", "awkward"])
+def test_the_region_meets_what_the_verdict_asks_for_and_the_highest_cost(variant):
+    found = runs.found(variant)
+    figure = next(build(found, "en").section("pareto").of(Figure))
+    rule = next(reason for reason in found.verdict.reasons if reason.code == "uplift")
+    least = found.arm(found.baseline).acceptance.value + rule.values["threshold"]
+    now = found.arm(found.verdict.arm).cost.money_an_accepted_minute.value
+    assert figure.region.y_low == pytest.approx(least)
+    assert figure.region.x_high == pytest.approx(now * found.roi.highest_price / found.price.value)
+    assert f"{100 * least:.1f}".removesuffix(".0") in figure.about
+
+
+@pytest.mark.parametrize("variant", ["no_better", "unpriced", "imported"])
+def test_without_a_known_limit_of_cost_only_the_target_acceptance_is_drawn(variant):
+    figure = next(build(runs.found(variant), "en").section("pareto").of(Figure))
+    assert figure.region is None
+    assert [line.axis for line in figure.references] == ["y"]
+
+
+def test_without_acceptance_there_is_no_target():
+    figure = next(build(runs.found("no_acceptance"), "en").section("pareto").of(Figure), None)
+    assert figure is None or (figure.region is None and not figure.references)

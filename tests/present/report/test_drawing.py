@@ -13,7 +13,7 @@ from sn_eval.present import charts
 from sn_eval.present.report.build import build
 from sn_eval.present.report.drawing import drawing
 from sn_eval.present.report.labels import Label, placed
-from sn_eval.present.report.model import Axis, Figure, Point, Reference, Series
+from sn_eval.present.report.model import Axis, Figure, Point, Reference, Region, Series
 
 
 def figure(**changed) -> Figure:
@@ -77,3 +77,17 @@ def test_labels_stay_in_the_field(points):
 def test_labels_of_close_points_do_not_cover_each_other():
     found = placed([Label("scaling@96", 300, 100), Label("scaling@144", 330, 104), Label("plain", 310, 90)], (620, 340))
     assert not any(a.covers(b) for i, a in enumerate(found) for b in found[i + 1 :])
+
+
+def test_a_region_is_framed_and_named_as_far_as_the_field_goes():
+    dots = (Series("s", (Point(1.0, 0.2), Point(4.0, 0.6))),)
+    plane = {"kind": "scatter", "x": Axis("x", low=0.0), "y": Axis("y", low=0.0, high=1.0), "series": dots}
+    plain, framed = (
+        drawing(figure(**plane, region=region), "en") for region in (None, Region("good", 0.0, 99.0, 0.5, 1.0))
+    )
+    assert "good" in charts.svg(framed)
+    row = framed["layer"][0]["data"]["values"][0]
+    assert (row["x0"], row["y0"], row["y1"]) == (0.0, 0.5, 1.0)
+    assert row["x1"] == framed["layer"][-1]["encoding"]["x"]["scale"]["domain"][1] < 99
+    beyond = drawing(figure(**plane, region=Region("far", x_low=99.0)), "en")
+    assert len(beyond["layer"]) == len(plain["layer"])

@@ -1,8 +1,9 @@
 """Quality against cost, arm against arm, and quality against budget."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
+from sn_eval.decision.break_even import AT_ANY_PRICE
 from sn_eval.decision.findings import ArmFindings, Compared, ScalingFit
 from sn_eval.decision.numbers import seconds_an_accepted_minute
 from sn_eval.present.report.model import (
@@ -15,6 +16,7 @@ from sn_eval.present.report.model import (
     Paragraph,
     Point,
     Reference,
+    Region,
     Row,
     Section,
     Series,
@@ -121,10 +123,48 @@ def _pareto(t: Teller, placed: Sequence[tuple[ArmFindings, float]], outcome: str
         *series(t("word.chosen"), "chosen", chosen),
     ]
     names = [f"acceptance/{arm.name}" for arm, _ in placed] if share else []
+    target = _target(t) if share else None
+    limit = _limit(t) if x.format == "money" else None
+    region = None
+    if target is not None and limit is not None:
+        region = Region(t("pareto.both"), 0.0, limit if math.isfinite(limit) else None, target, 1.0)
+    lines = (Reference(t("pareto.least"), target),) if target is not None and region is None else ()
     return Figure(
-        "pareto", "scatter", t("pareto.title"), t("pareto.about", level=t.percent(t.confidence, 0)), x, y,
-        tuple(drawn), mark=t.money_mark if x.format == "money" else "", keys=t.keys(*names),
+        "pareto", "scatter", t("pareto.title"), t.joined([*_about(t, target, limit)]), x, y, tuple(drawn), lines,
+        t.money_mark if x.format == "money" else "", t.keys(*names), region,
     )  # fmt: skip
+
+
+def _about(t: Teller, target: float | None, limit: float | None) -> Iterator[str]:
+    """How to read the field, and what the targets in it are."""
+    yield t("pareto.about", level=t.percent(t.confidence, 0))
+    if target is not None:
+        rule = next(reason for reason in t.findings.verdict.reasons if reason.code == "uplift")
+        yield t("pareto.target", target=t.percent(target), kind=t(f"threshold.{rule.values['threshold_kind']}"))
+    if target is not None and limit is not None:
+        yield t("pareto.limit", limit=t.money(limit)) if math.isfinite(limit) else t("pareto.no_limit")
+
+
+def _target(t: Teller) -> float | None:
+    """The acceptance that the verdict asks for: the baseline's, and the least gain beyond it."""
+    rule = next((reason for reason in t.findings.verdict.reasons if reason.code == "uplift"), None)
+    before = t.value(t.baseline, ACCEPTANCE).value if t.baseline is not None else None
+    least = rule.values.get("threshold") if rule is not None and rule.values.get("outcome") == ACCEPTANCE else None
+    return before + least if before is not None and isinstance(least, float | int) else None
+
+
+def _limit(t: Teller) -> float | None:
+    """What a minute of the judged arm may cost: at the highest price of an hour that it can bear.
+
+    Infinite where it saves at any price; None where it saves at none, or nobody knows.
+    """
+    roi, price = t.findings.roi, t.findings.price
+    now = t.chosen.cost.money_an_accepted_minute.value if t.chosen is not None else None
+    if roi is None or now is None:
+        return None
+    if roi.highest_price is None or price is None or not price.value:
+        return math.inf if roi.highest_price_words == AT_ANY_PRICE else None
+    return now * roi.highest_price / price.value
 
 
 def arms_grid(t: Teller) -> Grid:
