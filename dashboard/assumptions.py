@@ -47,7 +47,7 @@ SHARES = (*BELOW_ONE, "prices.utilisation")
 NO_MONEY = (*SHARES, EXCHANGE, "business.videos_per_month", "business.minutes_per_video", "prices.owned.years",
             "prices.owned.hours_a_year", "prices.owned.watts", "prices.owned.pue")  # fmt: skip
 FIELDS = ("value", "low", "high", "source", "as_of", "illustrative")
-WIDTHS = (2.3, 1.3, 1.15, 1.15, 2.4, 1.25, 0.7)
+WIDTHS = (2.1, 1.25, 1.1, 1.1, 2.1, 1.75, 0.6)
 
 
 # --- the editor ---------------------------------------------------------------------------------------------
@@ -56,8 +56,8 @@ WIDTHS = (2.3, 1.3, 1.15, 1.15, 2.4, 1.25, 0.7)
 def editor(page: Page, scenario: Scenario, t: Teller) -> None:
     """All fields, in two groups. t: tells the findings under the scenario."""
     st.caption(page("assumption.how"))
-    tabs = st.tabs([page("assumption.prices"), page("assumption.business")])
-    for tab, keys in zip(tabs, (PRICES, BUSINESS), strict=True):
+    tabs = st.tabs([page("assumption.business"), page("assumption.prices")])
+    for tab, keys in zip(tabs, (BUSINESS, PRICES), strict=True):
         with tab:
             if keys is PRICES:
                 _listed(page)
@@ -139,8 +139,8 @@ def _amount(page: Page, scenario: Scenario, key: str, places: list[Any], name: s
         draw: Mapping[str, tuple[Callable[..., Any], Mapping[str, Any]]] = {
             "source": (place.text_input, {"placeholder": edited if change else page("assumption.who"),
                                           "max_chars": LONGEST}),
-            "as_of": (place.date_input, {"value": None, "format": "YYYY-MM-DD", "min_value": date(1990, 1, 1),
-                                         "max_value": date(2100, 1, 1)}),
+            "as_of": (place.date_input, {"value": None, "format": "YYYY-MM-DD", "min_value": date(1000, 1, 1),
+                                         "max_value": date(9999, 12, 31)}),
             "illustrative": (place.checkbox, {}),
         }  # fmt: skip
         number = {"value": None, "step": _step(start.value), "format": "%g", "placeholder": page("assumption.open")}
@@ -210,7 +210,7 @@ def _edited(page: Page, key: str) -> None:
     was = standing(page.open.experiment, key)
     try:
         change = _amount_asked(key, values, was) if key in AMOUNTS else _plain_asked(key, values["value"], was)
-        changes = {name: each for name, each in _counting(mine).items() if name != key}
+        changes = {name: each for name, each in _counting(page, mine).items() if name != key}
         if change is not None:
             check(key, change)
             changes[key] = change
@@ -227,12 +227,14 @@ def _edited(page: Page, key: str) -> None:
             st.session_state[widget(page.open.id, mine.epoch, key, field)] = getattr(start, field)
 
 
-def _counting(mine: Kept) -> Mapping[str, Change]:
-    """The changes that count; none where the URL cannot be read."""
+def _counting(page: Page, mine: Kept) -> Mapping[str, Change]:
+    """The changes that count; none where the URL cannot be read, or asks what this run cannot take."""
     try:
-        return scenario_link.decode(mine.url).changes
+        found = scenario_link.decode(mine.url)
+        found.apply(page.open.experiment)
     except ResultsError:
         return {}
+    return found.changes
 
 
 def _amount_asked(key: str, values: Mapping[str, Any], was: Any) -> Amount | None:
@@ -316,7 +318,9 @@ def files(page: Page, scenario: Scenario) -> None:
                  kwargs={"afresh": True}, disabled=not mine.url and not mine.problems,
                  icon=":material/restart_alt:", width="stretch")  # fmt: skip
     at = widget(page.open.id, mine.epoch, "scenario", "file")
-    st.file_uploader(page("assumption.upload"), ["yaml", "yml"], key=at, on_change=_uploaded, args=(page, at))
+    st.file_uploader(
+        page("assumption.upload"), ["yaml", "yml"], key=at, on_change=_uploaded, args=(page, at), max_upload_size=1
+    )
     if mine.upload:
         st.error(page("assumption.bad_file", why=plain(mine.upload)), icon=":material/error:")
 

@@ -1,5 +1,6 @@
 """ROI: when it pays back, what it hangs on, where it pays, and on which inputs; any of them can be edited."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import streamlit as st
@@ -18,7 +19,7 @@ from sn_eval.present.report.sections.verdict import why
 from sn_eval.present.report.teller import Teller
 from sn_eval.results.experiment import Experiment
 from sn_eval.results.files import ResultsError
-from sn_eval.results.scenario import Scenario
+from sn_eval.results.scenario import Difference, Scenario
 
 
 def main() -> None:
@@ -29,12 +30,16 @@ def main() -> None:
     t = Teller(found, page.lang)
     edited = found is not page.open.findings
     shown = replace(page, open=replace(page.open, findings=found)) if edited else page
-    if scenario.changes:
-        _what_if(page, scenario, t)
+    differing = scenario.differences(page.open.experiment, page("assumption.edited_by"))
+    if differing:
+        said = "roi_page.what_if_named" if scenario.name else "roi_page.what_if"
+        st.info(page(said, count=len(differing), name=plain(scenario.name)), icon=":material/edit_note:")
     if found.roi is None:
         st.info(page("roi_page.none", why=plain(t.why(found.roi_words))), icon=":material/calculate:")
     else:
         _facts(page, t, found.roi)
+    if differing:
+        _what_if(page, differing, t)
     _editor(page, scenario, t)
     if found.roi is not None:
         _charts(shown, t, found.roi, experiment)
@@ -51,11 +56,8 @@ def findings(page: Page, experiment: Experiment) -> Findings:
 # --- what if ------------------------------------------------------------------------------------------------
 
 
-def _what_if(page: Page, scenario: Scenario, t: Teller) -> None:
-    """That this is a what-if, both verdicts, and what differs."""
-    differing = scenario.differences(page.open.experiment, page("assumption.edited_by"))
-    said = "roi_page.what_if_named" if scenario.name else "roi_page.what_if"
-    st.info(page(said, count=len(differing), name=plain(scenario.name)), icon=":material/edit_note:")
+def _what_if(page: Page, differing: Sequence[Difference], t: Teller) -> None:
+    """Both verdicts, and what differs."""
     own, edited = st.columns(2, gap="medium")
     with own:
         _verdict(page, page.teller, "roi_page.verdict_own")
@@ -135,18 +137,18 @@ def _charts(page: Page, t: Teller, found: Roi, experiment: Experiment) -> None:
     """In the order in which people ask."""
     section = roi_section(t)
     drawn = {block.key: block for block in section.blocks if not isinstance(block, Facts) and hasattr(block, "key")}
-    st.header(page("roi_page.cash_title"))
+    st.subheader(page("roi_page.cash_title"))
     blocks.show(page, drawn["cumulative"])
     if "tornado" in drawn:
-        st.header(page("roi_page.drivers_title"))
+        st.subheader(page("roi_page.drivers_title"))
         blocks.show(page, drawn["tornado"])
-    st.header(page("roi_page.map_title"))
+    st.subheader(page("roi_page.map_title"))
     _map(page, t)
     blocks.show(page, next(section.of(Bullets)))
-    st.header(page("roi_page.scenarios_title"))
+    st.subheader(page("roi_page.scenarios_title"))
     blocks.show(page, drawn["scenarios"])
     _fiscal(page, t, found, experiment)
-    st.header(page("roi_page.inputs_title"))
+    st.subheader(page("roi_page.inputs_title"))
     blocks.show(page, drawn["unit_cost"])
     blocks.show(page, drawn["inputs"])
 
@@ -181,7 +183,11 @@ def _fiscal(page: Page, t: Teller, found: Roi, experiment: Experiment) -> None:
     if years:
         bars = drawing(fiscal.bars(years, business, t), page.lang)
         figures.chart(page, "fiscal", bars, fiscal.table(years, business, t), fiscal.about(business, t))
-    blocks.show(page, fiscal.sensitivity(found, business, t))
+    table = fiscal.sensitivity(found, business, t)
+    if len(table.rows) > 1:
+        blocks.show(page, table)
+    else:
+        st.caption(page("fiscal.not_known"))
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ Spec: TypeAlias = dict[str, Any]
 
 WIDTH, HEIGHT = 640, 330
 GAIN, LOSS = COLOURS[0], COLOURS[1]
+PADDING = dict.fromkeys(("left", "top", "right", "bottom"), 6)
 STRONGEST = 0.55  # share of the colour in the strongest cell: dark letters stay readable on it
 INK = "#1a1a1a"
 AMOUNTS: tuple[str, ...] = (PRICE, "review", "rejection", "fallback", "compute_per_attempt")
@@ -28,16 +29,19 @@ def drawing(found: HeatMap, t: Teller) -> Spec:
     cells = {"x": x, "x2": {"field": "x2"}, "y": y, "y2": {"field": "y2"}, "color": _plain("fill")}
     middle = {"x": {**x, "field": "cx"}, "y": {**y, "field": "cy"}, "text": {"field": "text"}}
     rows = _cells(found, t.lang)
+    letters = {"type": "text", "fontSize": 11}
+    halo = {"type": "text", "fontSize": 11, "strokeWidth": 4, "strokeJoin": "round"}
     layers = [
         _layer(rows, {"type": "rect", "stroke": "white", "strokeWidth": 1}, cells),
-        _layer(rows, {"type": "text", "fontSize": 11, "color": INK}, middle),
         *_line(found, x, y, t),
+        _layer(rows, halo, {**middle, "color": _plain("fill"), "stroke": _plain("fill")}),  # numbers lie on the line
+        _layer(rows, {**letters, "color": INK}, middle),
         *_here(found, x, y, t),
     ]
     mark = {"subtitle": t.mark, "subtitleColor": "#a33b00", "subtitleFontSize": 12} if t.mark else {}
     dress = {"config": {"font": JAPANESE}} if t.lang == "ja" else {}
     title = {"text": t("heat_map.title", currency=t.currency), **mark}
-    return {"layer": layers, "width": WIDTH, "height": HEIGHT, "title": title, "padding": 6, **dress}
+    return {"layer": layers, "width": WIDTH, "height": HEIGHT, "title": title, "padding": PADDING, **dress}
 
 
 def about(found: HeatMap, t: Teller) -> str:

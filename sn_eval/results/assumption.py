@@ -15,6 +15,7 @@ from sn_eval.results.files import ResultsError
 LARGEST = 1e15  # of an amount: more is a slip, and sums of it are no numbers any more
 MOST_ATTEMPTS = 100  # a video: each takes time in every draw
 LONGEST = 300  # letters of a source or name
+YEARS = (1900, 2200)  # in which a source may lie
 UNITS = ("GPU-hour", "CPU-hour", "machine-hour")
 
 
@@ -145,6 +146,8 @@ def _check_amount(key: str, change: Any) -> None:
     if ends and change.value is not None and not ends[0] <= change.value <= ends[1]:
         raise Unfit(key, f"{change.value:g} ({ends[0]:g} … {ends[1]:g})", "order")
     check_text(f"{key}.source", change.source)
+    if change.as_of is not None and not YEARS[0] <= change.as_of.year <= YEARS[1]:
+        raise Unfit(f"{key}.as_of", change.as_of.isoformat(), "date")
 
 
 def check_number(key: str, value: Any) -> None:

@@ -44,7 +44,7 @@ def amounts(draw, key):
         low, value, high = sorted(draw(st.tuples(*[st.floats(1e-9, 0.99)] * 3)))
     ends = draw(st.booleans()) and key not in WITHOUT_ENDS
     told = {"low": low, "high": high} if ends else {}
-    days, flags = st.none() | st.dates(date(1990, 1, 1)), st.none() | st.booleans()
+    days, flags = st.none() | st.dates(date(1900, 1, 1), date(2200, 1, 1)), st.none() | st.booleans()
     return Amount(value=value, source=draw(WORDS), as_of=draw(days), illustrative=draw(flags), **told)
 
 
@@ -91,6 +91,7 @@ NONSENSE = {
     "range alone": ("changes: {business.review: {low: 4, high: 5}}", "value"),
     "another field": ("changes: {business.review: {value: 5, max: 9}}", "known"),
     "no day": ("changes: {business.review: {value: 5, as_of: soon}}", "date"),
+    "long ago": ("changes: {business.review: {value: 5, as_of: 0001-01-01}}", "date"),
     "a 13th month": ("changes: {business.review: {value: 5, as_of: 2026-13-01}}", "month"),
     "lines": ('changes: {business.review: {value: 5, source: "a\\nb"}}', "line"),
     "endless tries": ("changes: {business.attempts_cap: 1000000000}", "100"),
