@@ -62,6 +62,9 @@ def _read(page: Page, cell: Planned) -> Shown | None:
     """The cell as far as it can be read, with a message where it cannot."""
     st.markdown(f"**{plain(cell.prompt)}**")
     record = reading.record_of(page, cell.cell)
+    if not reading.has_trace(page, cell.cell):
+        st.info(page("trajectory.missing" if record else "trajectory.waiting"), icon=":material/route:")
+        return None
     try:
         tree = reading.tree_of(page, cell.cell, record)
     except ResultsError as error:

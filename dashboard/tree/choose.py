@@ -8,12 +8,13 @@ import streamlit as st
 
 from dashboard import state
 from dashboard.page import Page, plain
-from dashboard.tree.reading import arm_traces
+from dashboard.tree.reading import arm_traces, has_trace
 from sn_eval.decision.findings import Attempt
 from sn_eval.present.search_telling import figure, signed
-from sn_eval.results.plan import Planned
+from sn_eval.results.plan import Planned, method_of
 
 CELL, ORDER, FIND = "cell", "order", "find"
+WHOLE = ("plain", "plain_more_steps", "random_pick", "best_of_n")  # methods that make whole videos and choose
 SHOWN = 300  # prompts that a browser is given to choose from
 
 T = TypeVar("T")
@@ -59,8 +60,7 @@ def _arm(page: Page, current: Planned | None) -> str:
     plan = page.open.run.plan
     baseline = [arm for arm in plan.arms if arm == plan.baseline]
     arms = [arm for arm in plan.arms if arm != plan.baseline] + baseline
-    recommended = page.open.findings.verdict.arm
-    arm = current.arm if current else (recommended if recommended in arms else arms[0])
+    arm = current.arm if current else _first_arm(page, arms)
 
     def chosen(name: str) -> None:
         there = [cell for cell in plan.cells if cell.arm == name]
@@ -68,6 +68,13 @@ def _arm(page: Page, current: Planned | None) -> str:
         _go((same or there)[0])
 
     return _select(page("trajectory.choose.arm"), arms, arm, "arm", chosen)
+
+
+def _first_arm(page: Page, arms: Sequence[str]) -> str:
+    """The recommended one where it searches within a video, else the dearest that does, else the first."""
+    searches = [arm for arm in arms if method_of(arm) not in WHOLE]
+    recommended = page.open.findings.verdict.arm
+    return recommended if recommended in searches else (searches or list(arms))[-1 if searches else 0]
 
 
 def _find(page: Page, listed: Sequence[Listed]) -> str:
@@ -165,10 +172,21 @@ def _listed(page: Page, arm: str, order: str) -> list[Listed]:
     if not done:
         return [Listed(cell) for cell in planned]
     if order == "rescue":
-        return _by_rescue(page, arm, done)
-    if order == "losing":
-        return by_loss(done, attempts, page.open.run.plan.baseline)
-    return [Listed(cell) for cell in done]
+        listed = _by_rescue(page, arm, done)
+    elif order == "losing":
+        listed = by_loss(done, attempts, page.open.run.plan.baseline)
+    else:
+        listed = [Listed(cell) for cell in done]
+    return _traced_first(page, listed)
+
+
+def _traced_first(page: Page, listed: Sequence[Listed]) -> list[Listed]:
+    """Cells without a trace (a bundle holds few of them) come last and say so."""
+    traced = {each.cell.cell for each in listed if has_trace(page, each.cell.cell)}
+    words = page("trajectory.choose.untraced")
+    return [each for each in listed if each.cell.cell in traced] + [
+        Listed(each.cell, f"{each.told} {words}".strip()) for each in listed if each.cell.cell not in traced
+    ]
 
 
 def _by_rescue(page: Page, arm: str, done: Sequence[Planned]) -> list[Listed]:

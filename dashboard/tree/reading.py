@@ -39,6 +39,11 @@ def tree_of(page: Page, cell: str, record: Record | None) -> Tree:
     return _tree(str(folder), _stamp(folder), _winner(record))
 
 
+def has_trace(page: Page, cell: str) -> bool:
+    """Whether the cell came with its trace."""
+    return (page.open.run.store.folder(cell) / FILE_NAME).is_file()
+
+
 @st.cache_resource(max_entries=8, show_spinner=False)
 def _tree(folder: str, stamp: tuple[int, int], winner: str) -> Tree:
     return load_tree(Path(folder), winner)
