@@ -88,11 +88,12 @@ def clean_rater(rater: str) -> str:
 
 
 def clip_path(video: Path, csv_file: Path) -> str:
-    """A video as the file names it: from the file's folder, with slashes."""
+    """A video as the file names it: from the file's folder, with slashes; a link keeps its own name."""
+    there = video.parent.resolve() / video.name
     try:
-        found = Path(os.path.relpath(video.resolve(), csv_file.resolve().parent)).as_posix()
+        found = Path(os.path.relpath(there, csv_file.resolve().parent)).as_posix()
     except ValueError:  # another drive
-        found = video.resolve().as_posix()
+        found = there.as_posix()
     return f"./{found}" if found.startswith(FORMULA) else found
 
 
