@@ -28,7 +28,7 @@ from sn_eval.results.error_log import FILE_NAME as ERRORS
 from sn_eval.results.experiment import Experiment
 from sn_eval.results.files import ResultsError
 from sn_eval.results.plan import FILE_NAME as PLAN
-from sn_eval.results.plan import Planned
+from sn_eval.results.plan import Plan, Planned
 from sn_eval.results.run_folder import PRICES, SPEC, Progress, RunFolder, declared
 from sn_eval.results.store import ID, RunStore
 
@@ -138,6 +138,26 @@ def run_ids() -> dict[str, Path]:
     return dict(listing().runs)
 
 
+@st.cache_data(ttl=20, max_entries=256, show_spinner=False)
+def glance(folder: str) -> dict[str, str]:
+    """How a run stands, without opening its records: {state, done, planned}, or {why} where it cannot be read.
+
+    It is complete where every cell is finished or gave no usable video; a damaged one counts as finished here.
+    """
+    try:
+        plan, store = Plan.load(Path(folder)), RunStore(Path(folder))
+        cells, done, failed = {cell.cell for cell in plan.cells}, store.stamps().keys(), store.last_errors()
+    except ResultsError as error:
+        return {"why": str(error)}
+    except OSError as error:
+        return {"why": error.strerror or type(error).__name__}
+    unusable = {cell for cell, line in failed.items() if line["category"] == "quality"} - done
+    finished = len(cells & done)
+    over = finished + len(cells & unusable) == len(cells)
+    state = "complete" if over and cells else "partial" if finished else "empty"
+    return {"state": state, "done": f"{finished:,}", "planned": f"{len(cells):,}"}
+
+
 # --- one of them ------------------------------------------------------------------------------------------
 
 
@@ -195,7 +215,7 @@ class _Kept:
         """As it is, or as it last was readable."""
         if self.last is None:
             with self.lock:
-                self.seen = self.seen if self.last else _version(folder)
+                self.seen = self.seen if self.last else version_of(folder)
                 return self.last or self._again(run_id, folder, self.seen)
         if time.monotonic() < self.look_again or not self.lock.acquire(blocking=False):
             return self._aged()
@@ -212,7 +232,7 @@ class _Kept:
 
     def _look(self, folder: Path) -> None:
         began = time.monotonic()
-        self.seen = _version(folder)
+        self.seen = version_of(folder)
         ended = time.monotonic()
         self.look_again = ended + max(FRESH, GLANCES * (ended - began))
 
@@ -280,7 +300,7 @@ def _read(run_id: str, folder: Path, version: str, before: OpenRun | None) -> Op
     )  # fmt: skip
 
 
-def _version(folder: Path) -> str:
+def version_of(folder: Path) -> str:
     """Of everything that findings are made from: changes with any of it, and says the same in every process."""
     digest = hashlib.sha256()
     try:

@@ -49,8 +49,13 @@ class Status:
 
 def status(path: Path) -> Status:
     """Read it; ResultsError for a folder that is no run."""
-    run = RunFolder.open(path)
-    progress, records, damaged = run.progress(), run.records(), run.damaged()
+    return status_of(RunFolder.open(path))
+
+
+def status_of(run: RunFolder) -> Status:
+    """The same of a run that is open: as it is now."""
+    records, damaged = run.records(), run.damaged()
+    progress = run.progress(damaged)
     done = {cell: record for cell, record in records.items() if cell not in damaged}
     last = {cell: line for cell, line in run.store.last_errors().items() if cell not in records}
     places: dict[tuple[str, str], list[Planned]] = {}
