@@ -4,7 +4,6 @@ The URL holds the scenario that counts. The fields on the page are drafts: one t
 and what counted before still does.
 """
 
-import math
 from collections.abc import Callable, Mapping
 from datetime import date
 from typing import Any
@@ -12,20 +11,19 @@ from typing import Any
 import streamlit as st
 
 from dashboard import scenario_link
-from dashboard.drafts import Draft, change_of, draft_of
+from dashboard.assumption_words import label, rule, told
+from dashboard.drafts import change_of, draft_of, plain_change, typed, written, written_plain
 from dashboard.page import Page, plain
-from dashboard.scenario_state import Kept, kept_of, take, to_url
+from dashboard.scenario_state import Kept, kept_of, take, widget
 from sn_eval.present.report.teller import Teller
-from sn_eval.results import scenario as scenarios
+from sn_eval.present.words import UNKNOWN
 from sn_eval.results.assumption import (
     AMOUNTS,
-    BELOW_ONE,
     EXCHANGE,
     HOUR,
     LONGEST,
     OWNED,
     UNITS,
-    WHOLE,
     WITHOUT_ENDS,
     Amount,
     Change,
@@ -43,11 +41,8 @@ BUSINESS = (
     "business.rejection", "business.fallback", "business.compute_per_attempt", "business.one_off", "business.monthly",
     "business.ramp", "business.months", "business.discount", "business.tax", "business.fiscal_year_starts",
 )  # fmt: skip
-SHARES = (*BELOW_ONE, "prices.utilisation")
-NO_MONEY = (*SHARES, EXCHANGE, "business.videos_per_month", "business.minutes_per_video", "prices.owned.years",
-            "prices.owned.hours_a_year", "prices.owned.watts", "prices.owned.pue")  # fmt: skip
 FIELDS = ("value", "low", "high", "source", "as_of", "illustrative")
-WIDTHS = (2.1, 1.25, 1.1, 1.1, 2.1, 1.75, 0.6)
+WIDTHS = (2.3, 1.35, 1.2, 1.2, 2.2, 1.25, 0.85)
 
 
 # --- the editor ---------------------------------------------------------------------------------------------
@@ -131,30 +126,20 @@ def _unsourced(page: Page, scenario: Scenario, key: str) -> bool:
 def _amount(page: Page, scenario: Scenario, key: str, places: list[Any], name: str) -> None:
     was, change = standing(page.open.experiment, key), scenario.changes.get(key)
     start = draft_of(was if isinstance(was, Sourced) else None, change if isinstance(change, Amount) else None)
-    today = change.as_of if isinstance(change, Amount) else None
-    edited = page("assumption.edited_by") + (f", {today}" if today else "")
-    for place, field in zip(places[1:], FIELDS, strict=True):
+    day = f", {start.as_of}" if start.as_of else ""
+    hints = {
+        "value": page("assumption.open"), "low": UNKNOWN, "high": UNKNOWN, "as_of": UNKNOWN,
+        "source": page("assumption.edited_by") + day if change else page("assumption.who"),
+    }  # fmt: skip
+    for place, (field, value) in zip(places[1:], written(key, start).items(), strict=True):
         if field in ("low", "high") and key in WITHOUT_ENDS:
             continue
-        draw: Mapping[str, tuple[Callable[..., Any], Mapping[str, Any]]] = {
-            "source": (place.text_input, {"placeholder": edited if change else page("assumption.who"),
-                                          "max_chars": LONGEST}),
-            "as_of": (place.date_input, {"value": None, "format": "YYYY-MM-DD", "min_value": date(1000, 1, 1),
-                                         "max_value": date(9999, 12, 31)}),
-            "illustrative": (place.checkbox, {}),
-        }  # fmt: skip
-        number = {"value": None, "step": _step(start.value), "format": "%g", "placeholder": page("assumption.open")}
-        box, more = draw.get(field, (place.number_input, number))
-        _field(page, key, field, getattr(start, field), box, f"{name}: {page(WORDS[field])}", more)
-
-
-def _step(value: float | None) -> float:
-    """What a click adds: a tenth of the amount's size.
-
-    >>> _step(1500.0), _step(0.05), _step(None)
-    (100.0, 0.001, 1.0)
-    """
-    return 10.0 ** (math.floor(math.log10(value)) - 1) if value else 1.0
+        spoken = f"{name}: {page(WORDS[field])}"
+        if field == "illustrative":
+            _field(page, key, field, value, place.checkbox, spoken, {})
+        else:
+            more = {"placeholder": hints[field], "max_chars": LONGEST}
+            _field(page, key, field, value, place.text_input, spoken, more)
 
 
 WORDS = {
@@ -167,18 +152,16 @@ def _plain_value(page: Page, scenario: Scenario, key: str, places: list[Any], na
     """What stands without source or range."""
     value: Any = scenario.changes.get(key, standing(page.open.experiment, key))
     place, more = places[1], dict[str, Any]()
-    if key in WHOLE:
-        draw = place.number_input
-        more = {"value": None, "format": "%d", "step": 1, "placeholder": page("assumption.open")}
-    elif key in ("prices.rate.unit", "prices.tax_included"):
+    if key in ("prices.rate.unit", "prices.tax_included"):
         options = list(UNITS) if key == "prices.rate.unit" else [True, False]
         words: dict[Any, str] = {unit: page(f"unit.{unit}") for unit in UNITS}
         words |= {True: page("assumption.agreed"), False: page("assumption.denied")}
         draw = place.selectbox
         more = {"options": options, "index": None, "format_func": words.get, "placeholder": page("assumption.open")}
     else:
-        draw, more = place.text_input, {"placeholder": "JPY"}
-        value = " ".join(f"{each:g}" for each in value) if isinstance(value, tuple) else value or ""
+        hint = "JPY" if key.endswith("currency") else page("assumption.open")
+        draw, more = place.text_input, {"placeholder": hint, "max_chars": LONGEST}
+        value = written_plain(value)
     _field(page, key, "value", value, draw, name, more)
 
 
@@ -190,11 +173,6 @@ def _field(
     if at not in st.session_state:
         st.session_state[at] = value
     draw(name, key=at, label_visibility="collapsed", on_change=_edited, args=(page, key), **more)
-
-
-def widget(run: str, epoch: int, key: str, field: str) -> str:
-    """The key of a field's widget."""
-    return f"as-{run}-{epoch}-{key}-{field}"
 
 
 def _edited(page: Page, key: str) -> None:
@@ -209,7 +187,11 @@ def _edited(page: Page, key: str) -> None:
     }
     was = standing(page.open.experiment, key)
     try:
-        change = _amount_asked(key, values, was) if key in AMOUNTS else _plain_asked(key, values["value"], was)
+        before = was if isinstance(was, Sourced) else None
+        change: Change | None = (
+            change_of(typed(key, values), before, date.today()) if key in AMOUNTS
+            else plain_change(key, values["value"], was)
+        )  # fmt: skip
         changes = {name: each for name, each in _counting(page, mine).items() if name != key}
         if change is not None:
             check(key, change)
@@ -222,9 +204,9 @@ def _edited(page: Page, key: str) -> None:
         mine.upload = str(error)
         return
     if key in AMOUNTS:  # what follows from the change stands in its fields, too
-        start = draft_of(was if isinstance(was, Sourced) else None, change if isinstance(change, Amount) else None)
-        for field in ("source", "as_of"):
-            st.session_state[widget(page.open.id, mine.epoch, key, field)] = getattr(start, field)
+        fields = written(key, draft_of(before, change if isinstance(change, Amount) else None))
+        for field, value in fields.items():
+            st.session_state[widget(page.open.id, mine.epoch, key, field)] = value
 
 
 def _counting(page: Page, mine: Kept) -> Mapping[str, Change]:
@@ -235,110 +217,3 @@ def _counting(page: Page, mine: Kept) -> Mapping[str, Change]:
     except ResultsError:
         return {}
     return found.changes
-
-
-def _amount_asked(key: str, values: Mapping[str, Any], was: Any) -> Amount | None:
-    draft = Draft(**{**values, "source": values.get("source") or ""})
-    if not draft.source.isprintable():
-        raise Unfit(f"{key}.source", "", "text")
-    return change_of(draft, was if isinstance(was, Sourced) else None, date.today())
-
-
-def _plain_asked(key: str, value: Any, was: Any) -> Change | None:
-    """A plain value as it was typed; None where it is empty or as declared."""
-    asked: Any = value.strip() if isinstance(value, str) else value
-    if key == "business.ramp" and asked:
-        try:
-            asked = tuple(float(each) for each in asked.replace(",", " ").split())
-        except ValueError as error:
-            raise Unfit(key, asked, "ramp") from error
-    elif key.endswith("currency") and asked:
-        asked = asked.upper()
-    return None if asked in (None, "") or (asked == was and isinstance(asked, bool) == isinstance(was, bool)) else asked
-
-
-# --- in words -----------------------------------------------------------------------------------------------
-
-
-def label(t: Teller, key: str, currency: str) -> str:
-    """An assumption as people call it, with its unit."""
-    name = name_of(t, key)
-    if key in SHARES:
-        return f"{name} ({t('assumption.share')})"
-    return f"{name} ({currency})" if currency and key in AMOUNTS and key not in (*NO_MONEY, HOUR, *OWNED) else name
-
-
-def name_of(t: Teller, key: str) -> str:
-    """An assumption as people call it."""
-    last = key.rsplit(".", 1)[-1]
-    own = {HOUR: "hour", "prices.rate.unit": "unit", "prices.rate.currency": "hour_currency", "prices.use": "use",
-           EXCHANGE: "exchange", "prices.exchange.of": "exchange_of", "prices.currency": "currency",
-           "prices.tax_included": "tax_included", "business.ramp": "ramp"}  # fmt: skip
-    if key in own or key in OWNED:
-        return t(f"assumption_name.{own.get(key, last)}")
-    return t.input(last)
-
-
-def told(t: Teller, key: str, value: Any) -> str:
-    """A value of an assumption in words: with its range, or that there is none."""
-    if isinstance(value, Sourced):
-        if value.value is None:
-            return t("assumption.open")
-        show = t.percent if key in SHARES else t.number
-        span = f" ({show(value.low)} – {show(value.high)})" if value.low is not None else ""
-        return f"{show(value.value)}{span}" + (f" {t('example.mark')}" if value.illustrative else "")
-    if isinstance(value, bool):
-        return t("assumption.agreed") if value else t("assumption.denied")
-    if isinstance(value, tuple):
-        return " ".join(t.percent(each, 0) for each in value)
-    return t("assumption.open") if value is None else str(value)
-
-
-def rule(page: Page, problem: Unfit, name: str) -> str:
-    """What a field's value breaks, and what to do."""
-    said = page(f"assumption_rule.{problem.code}", **{key: str(each) for key, each in problem.values.items()})
-    return plain(f"{name} {problem.shown}".rstrip() + f": {said} ") + page("assumption.kept")
-
-
-# --- files --------------------------------------------------------------------------------------------------
-
-
-def files(page: Page, scenario: Scenario) -> None:
-    """Name, download, upload and reset."""
-    mine = kept_of(page.open.id)
-    left, middle, right = st.columns(3, gap="medium", vertical_alignment="bottom")
-    at = widget(page.open.id, mine.epoch, "scenario", "name")
-    st.session_state.setdefault(at, mine.name)
-    left.text_input(page("assumption.name"), key=at, max_chars=60, on_change=_renamed, args=(page, at))
-    middle.download_button(
-        page("assumption.download"), scenarios.dump(scenario), f"{page.open.id}-scenario.yaml", "application/yaml",
-        key="as-download", on_click="ignore", icon=":material/download:", width="stretch",
-    )  # fmt: skip
-    right.button(page("assumption.reset"), key="as-reset", on_click=take, args=(page, Scenario()),
-                 kwargs={"afresh": True}, disabled=not mine.url and not mine.problems,
-                 icon=":material/restart_alt:", width="stretch")  # fmt: skip
-    at = widget(page.open.id, mine.epoch, "scenario", "file")
-    st.file_uploader(
-        page("assumption.upload"), ["yaml", "yml"], key=at, on_change=_uploaded, args=(page, at), max_upload_size=1
-    )
-    if mine.upload:
-        st.error(page("assumption.bad_file", why=plain(mine.upload)), icon=":material/error:")
-
-
-def _renamed(page: Page, at: str) -> None:
-    mine = kept_of(page.open.id)
-    mine.name = "".join(letter for letter in st.session_state[at] if letter.isprintable())
-    to_url(mine)
-
-
-def _uploaded(page: Page, at: str) -> None:
-    """Take an uploaded scenario; one that cannot be is told, and what counted still does."""
-    file = st.session_state[at]
-    mine = kept_of(page.open.id)
-    mine.upload = ""
-    if file is None:
-        return
-    try:
-        take(page, scenarios.load(file.read(scenarios.MOST_BYTES + 1)), afresh=True)
-    except ResultsError as error:
-        mine.upload = str(error)

@@ -1,10 +1,18 @@
 """An amount as the fields of the editor have it, and the change of the scenario that follows from them."""
 
+import re
+import unicodedata
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
-from sn_eval.results.assumption import Amount
+from sn_eval.results.assumption import BELOW_ONE, WHOLE, Amount, Change, Unfit
 from sn_eval.results.experiment import Sourced
+
+SHARES = (*BELOW_ONE, "prices.utilisation")
+NUMBER = re.compile(r"([-+−]?(?:\d[\d,]*\.?\d*|\.\d+)(?:e[-+]?\d{1,3})?)\s*([%万億]?)", re.IGNORECASE)
+SCALES = {"": 1.0, "%": 0.01, "万": 1e4, "億": 1e8}
 
 
 @dataclass(frozen=True)
@@ -52,3 +60,88 @@ def change_of(draft: Draft, was: Sourced | None, today: date) -> Amount | None:
         value=draft.value, low=draft.low, high=draft.high, source=own, as_of=today if stale else draft.as_of,
         illustrative=flag,
     )  # fmt: skip
+
+
+# --- as text --------------------------------------------------------------------------------------------------
+
+
+def number(key: str, text: str) -> float | None:
+    """A number as people type it: separators, %, 万 and 億 are understood; None for an empty field. Raises Unfit.
+
+    >>> number("a", "1,500,000"), number("a", "１５０万"), number("a", " 5 % "), number("a", "")
+    (1500000.0, 1500000.0, 0.05, None)
+    """
+    plain = unicodedata.normalize("NFKC", text).strip()
+    if not plain:
+        return None
+    found = NUMBER.fullmatch(plain)
+    if found is None:
+        raise Unfit(key, text[:40], "number")
+    digits, unit = found.groups()
+    value = float(digits.replace(",", "").replace("−", "-"))
+    return value / 100 if unit == "%" else value * SCALES[unit]
+
+
+def number_text(key: str, value: float | None) -> str:
+    """A number as its field shows it; it reads back as exactly this number.
+
+    >>> number_text("business.one_off", 1500000.0), number_text("business.tax", 0.3), number_text("business.tax", None)
+    ('1,500,000', '30%', '')
+    """
+    if value is None:
+        return ""
+    text = f"{100 * value:.12g}%" if key in SHARES else f"{value:,.12g}"
+    return text if number(key, text) == value else repr(value)
+
+
+def written(key: str, draft: Draft) -> dict[str, str | bool]:
+    """Every field of a draft as its widget holds it."""
+    numbers = {name: number_text(key, getattr(draft, name)) for name in ("value", "low", "high")}
+    day = draft.as_of.isoformat() if draft.as_of else ""
+    return {**numbers, "source": draft.source, "as_of": day, "illustrative": draft.illustrative}
+
+
+def typed(key: str, fields: Mapping[str, Any]) -> Draft:
+    """The draft of what stands in the widgets. Raises Unfit."""
+    numbers = {name: number(key, fields.get(name, "")) for name in ("value", "low", "high")}
+    source = fields.get("source", "")
+    if not source.isprintable():
+        raise Unfit(f"{key}.source", "", "text")
+    return Draft(**numbers, source=source, as_of=_day(key, fields.get("as_of", "")),
+                 illustrative=fields.get("illustrative", False))  # fmt: skip
+
+
+def _day(key: str, text: str) -> date | None:
+    plain = unicodedata.normalize("NFKC", text).strip().replace("/", "-")
+    try:
+        return date.fromisoformat(plain) if plain else None
+    except ValueError as error:
+        raise Unfit(f"{key}.as_of", text[:40], "date") from error
+
+
+# --- what has no source -----------------------------------------------------------------------------------------
+
+
+def written_plain(value: Any) -> str:
+    """A plain value as its field shows it.
+
+    >>> written_plain((0.25, 1.0)), written_plain(36), written_plain(None)
+    ('25% 100%', '36', '')
+    """
+    if isinstance(value, tuple):
+        return " ".join(number_text("business.tax", each) for each in value)
+    return "" if value is None else str(value)
+
+
+def plain_change(key: str, asked: Any, was: Any) -> Change | None:
+    """The change that a plain field asks for; None where it is empty or as declared. Raises Unfit."""
+    found: Any = unicodedata.normalize("NFKC", asked).strip() if isinstance(asked, str) else asked
+    if found in ("", None):
+        return None
+    if key == "business.ramp":
+        found = tuple(number(key, each) for each in found.replace("、", " ").split())
+    elif key in WHOLE:
+        found = int(found) if re.fullmatch(r"\d{1,9}", found) else found
+    elif key.endswith("currency"):
+        found = found.upper()
+    return None if found == was and isinstance(found, bool) == isinstance(was, bool) else found

@@ -74,3 +74,8 @@ def take(page: Page, found: Scenario, *, afresh: bool = False) -> None:
     if afresh:
         mine.epoch, mine.problems, mine.upload = mine.epoch + 1, {}, ""
     to_url(mine)
+
+
+def widget(run: str, epoch: int, key: str, field: str) -> str:
+    """The key of a field's widget."""
+    return f"as-{run}-{epoch}-{key}-{field}"

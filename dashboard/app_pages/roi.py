@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import streamlit as st
 
-from dashboard import assumptions, blocks, figures, runs, scenario_state, state
+from dashboard import assumption_words, assumptions, blocks, figures, runs, scenario_files, scenario_state, state
 from dashboard.page import Page, begin, plain
 from sn_eval.decision.findings import Findings, Roi
 from sn_eval.decision.fiscal_years import fiscal_years
@@ -69,8 +69,8 @@ def _what_if(page: Page, differing: Sequence[Difference], t: Teller) -> None:
         st.warning(page("roi_page.watermark", inputs=inputs), icon=":material/warning:")
     rows = tuple(
         Row(
-            (assumptions.name_of(t, each.key), assumptions.told(t, each.key, each.was),
-             assumptions.told(t, each.key, each.becomes), each.source),
+            (assumption_words.name_of(t, each.key), assumption_words.told(t, each.key, each.was),
+             assumption_words.told(t, each.key, each.becomes), each.source),
             look="example" if each.illustrative else "plain",
         )
         for each in differing
@@ -122,12 +122,12 @@ def _editor(page: Page, scenario: Scenario, t: Teller) -> None:
     """The fields, open where something is missing or edited; what is missing is named."""
     gaps = scenario.gaps(page.open.experiment)
     if gaps:
-        names = plain("、".join(assumptions.name_of(t, key) for key in gaps) if page.lang == "ja" else
-                      "; ".join(assumptions.name_of(t, key) for key in gaps))  # fmt: skip
+        names = plain("、".join(assumption_words.name_of(t, key) for key in gaps) if page.lang == "ja" else
+                      "; ".join(assumption_words.name_of(t, key) for key in gaps))  # fmt: skip
         st.warning(page("roi_page.gaps", keys=names), icon=":material/edit:")
     with st.expander(page("roi_page.edit"), expanded=bool(gaps or scenario.changes), icon=":material/tune:"):
         assumptions.editor(page, scenario, t)
-        assumptions.files(page, scenario)
+        scenario_files.files(page, scenario)
 
 
 # --- charts and tables ----------------------------------------------------------------------------------------

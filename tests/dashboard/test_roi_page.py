@@ -16,7 +16,7 @@ from scipy.special import betaln
 from streamlit.testing.v1 import AppTest
 
 from dashboard import scenario_link
-from dashboard.drafts import Draft, change_of, draft_of
+from dashboard.drafts import Draft, change_of, draft_of, number, number_text
 from dashboard.settings import VARIABLE, Settings
 from sn_eval.present.words import say
 from sn_eval.results.assumption import Amount
@@ -28,8 +28,9 @@ PAGE = Path(__file__).parents[2] / "dashboard" / "app_pages" / "roi.py"
 PLAIN, SEARCH = "plain", "scaling_noise@96"
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(autouse=True, scope="module")
 def afresh():
+    """What other modules kept is none of this one's; the runs here stay as they are, so tests share what is kept."""
     st.cache_resource.clear()
     st.cache_data.clear()
 
@@ -197,11 +198,11 @@ def test_an_edit_recomputes_without_touching_the_run(monkeypatch):
     before = {path: path.stat().st_mtime_ns for path in run.rglob("*")}
     at = opened(monkeypatch, "complete")
     own = table(at, "Scenario")[1][1]
-    field(at, "business.fallback").set_value(60_000.0).run()
-    field(at, "business.fallback", "low").set_value(None).run()
+    field(at, "business.fallback").set_value("6万").run()
+    field(at, "business.fallback", "low").set_value("").run()
     assert at.error  # one end alone, told at its place: the value before counts
     assert "both" not in url(at)
-    field(at, "business.fallback", "high").set_value(None).run()
+    field(at, "business.fallback", "high").set_value("").run()
     assert not at.exception
     assert not at.error
     assert url(at) == f"business.fallback:60000~~~{date.today()}"
@@ -224,10 +225,12 @@ def test_both_verdicts_and_the_differences_stand_side_by_side(monkeypatch):
 
 @pytest.mark.parametrize(
     ("key", "value", "code"),
-    [("business.review", -5.0, "negative"), ("business.discount", 5.0, "below_one"),
-     ("business.minutes_per_video", 0.0, "zero"), ("prices.utilisation", 50.0, "share"),
-     ("business.videos_per_month", 9.0, "order"), ("business.attempts_cap", 1000, "whole"),
-     ("business.ramp", "a lot", "ramp"), ("business.fallback", 1e16, "large")],
+    [("business.review", "-5", "negative"), ("business.review", "plenty", "number"),
+     ("business.review", "<script>", "number"), ("business.discount", "5", "below_one"),
+     ("business.minutes_per_video", "0", "zero"), ("prices.utilisation", "150%", "share"),
+     ("business.videos_per_month", "9", "order"), ("business.attempts_cap", "1000", "whole"),
+     ("business.attempts_cap", "3.5", "whole"), ("business.ramp", "120%", "ramp"),
+     ("business.fallback", "1e16", "large")],
 )  # fmt: skip
 def test_a_field_that_breaks_a_rule_says_so_and_the_page_stays(monkeypatch, key, value, code):
     at = opened(monkeypatch, "illustrative", "ja")
@@ -262,10 +265,10 @@ def test_an_example_with_a_source_of_ones_own_is_none_any_more(monkeypatch):
 
 def test_typing_what_was_declared_takes_the_edit_back(monkeypatch):
     at = opened(monkeypatch, "complete")
-    field(at, "business.monthly").set_value(90_000.0).run()
+    field(at, "business.monthly").set_value("90,000").run()
     assert field(at, "business.monthly", "source").value == ""
-    assert field(at, "business.monthly", "as_of").value == date.today()
-    field(at, "business.monthly").set_value(80_000.0).run()
+    assert field(at, "business.monthly", "as_of").value == date.today().isoformat()
+    field(at, "business.monthly").set_value("80000").run()
     assert url(at) == ""
     assert field(at, "business.monthly", "source").value == "planning department, interview"
 
@@ -276,7 +279,7 @@ def test_reset_brings_back_the_runs_own(monkeypatch):
     next(each for each in at.button if each.key == "as-reset").click().run()
     assert not at.exception
     assert url(at) == ""
-    assert field(at, "business.monthly").value == 80_000
+    assert field(at, "business.monthly").value == "80,000"
     assert say("en", "roi_page.verdict_edited") not in words(at)
 
 
@@ -318,7 +321,7 @@ def test_a_bad_link_is_told_and_the_runs_own_inputs_are_shown(monkeypatch, asked
     (error,) = at.error
     assert "<script>" not in error.value
     assert table(at, "Scenario")[1][1] == pytest.approx(saving("illustrative", **OWN))
-    field(at, "business.monthly").set_value(1.0).run()  # and the page can be used
+    field(at, "business.monthly").set_value("1").run()  # and the page can be used
     assert not at.exception
     assert not at.error
     assert url(at).startswith("business.monthly:1")
@@ -331,7 +334,7 @@ def test_a_saved_scenario_is_loaded(monkeypatch):
     assert not at.exception
     assert "twice the fallback" in words(at)
     assert table(at, "Scenario")[1][1] == pytest.approx(saving("illustrative", **{**OWN, "fallback": 60_000}))
-    assert field(at, "business.fallback").value == 60_000
+    assert field(at, "business.fallback").value == "60,000"
 
 
 @pytest.mark.parametrize(
@@ -365,11 +368,11 @@ def test_another_run_has_its_own_edits(monkeypatch, tmp_path):
     at.query_params["run"] = "illustrative"
     at.run()
     assert url(at) == ""
-    assert field(at, "business.monthly").value == 80_000
+    assert field(at, "business.monthly").value == "80,000"
     at.query_params["run"] = "complete"
     at.run()
     assert url(at) == "business.monthly:1"
-    assert field(at, "business.monthly").value == 1
+    assert field(at, "business.monthly").value == "1"
 
 
 # --- runs of every kind -----------------------------------------------------------------------------------------
@@ -391,7 +394,7 @@ def test_a_run_without_money_names_what_is_missing_and_invents_nothing(monkeypat
     told = next(each.value for each in at.warning if each.value.startswith("Fill these in"))
     for name in ("Reviewing an attempt", "Price of a device-hour", "Attempts a video, at most"):
         assert name in told
-    assert all(each.value is None for each in at.number_input if "-business." in each.key and "months" not in each.key
+    assert all(each.value == "" for each in at.text_input if "-business." in each.key and "months" not in each.key
                and "fiscal" not in each.key)  # fmt: skip
     assert not any("sn-facts" in each.proto.body for each in at.get("html"))
 
@@ -403,11 +406,11 @@ def test_a_run_without_money_is_priced_field_by_field(monkeypatch):
     }  # fmt: skip
     at = opened(monkeypatch, "unpriced")
     for key, value in values.items():
-        field(at, f"business.{key}").set_value(value).run()
+        field(at, f"business.{key}").set_value(str(value)).run()
     field(at, "prices.currency").set_value("jpy").run()
     field(at, "prices.tax_included").set_value(False).run()
-    field(at, "prices.utilisation").set_value(0.5).run()
-    field(at, "prices.rate").set_value(241.92).run()  # 1.6 dollars
+    field(at, "prices.utilisation").set_value("50%").run()
+    field(at, "prices.rate").set_value("241.92").run()  # 1.6 dollars
     field(at, "prices.rate.unit").set_value("CPU-hour").run()
     assert not at.exception
     assert not at.error
@@ -425,7 +428,7 @@ def test_the_map_shows_other_inputs(monkeypatch):
     assert not at.exception
 
 
-# --- drafts -----------------------------------------------------------------------------------------------------
+# --- fields ----------------------------------------------------------------------------------------------------
 
 DECLARED = Sourced(value=30.0, low=20.0, high=60.0, source="HR", as_of=date(2026, 1, 1), illustrative=True)
 TODAY = date(2026, 11, 25)
@@ -452,3 +455,26 @@ def test_a_saved_file_is_plain_yaml():
     assert data["changes"]["business.ramp"] == [0.5, 1.0]
     assert load(dump(made)) == made
     assert set(NFE) >= {PLAIN, SEARCH}
+
+
+@given(some.floats(0, 1e15) | some.floats(0, 1), some.sampled_from(("business.review", "business.tax")))
+def test_a_field_shows_exactly_the_number_that_counts(value, key):
+    assert number(key, number_text(key, value)) == value
+
+
+@given(some.text(max_size=12))
+def test_whatever_is_typed_is_a_number_or_refused(text):
+    try:
+        found = number("business.review", text)
+    except ResultsError as error:
+        found = str(error)
+    assert found is None or isinstance(found, float) or "number" in found
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("", None), ("1,234.5", 1234.5), ("150万", 1.5e6), ("１．５億", 1.5e8), ("5%", 0.05), ("5 ％", 0.05),
+     ("1e3", 1000), (".5", 0.5), ("−3", -3)],
+)  # fmt: skip
+def test_numbers_are_read_as_people_write_them(text, value):
+    assert number("business.review", text) == pytest.approx(value)
