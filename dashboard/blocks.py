@@ -8,6 +8,7 @@ import streamlit as st
 
 from dashboard import figures, grids, links, media
 from dashboard.page import Page, plain
+from sn_eval.present.report.html import tied
 from sn_eval.present.report.model import (
     QA,
     Block,
@@ -89,7 +90,7 @@ def _facts(page: Page, block: Facts) -> None:
 def card(page: Page, item: Fact) -> str:
     """A headline number as HTML: label, value, interval, what it means, and how it came out in a word and a sign."""
     mark = f' <span class="sn-mark">{escape(item.mark)}</span>' if item.mark else ""
-    lines = [f'<div class="sn-more">{escape(text)}</div>' for text in (item.interval, item.note) if text]
+    lines = [f'<div class="sn-more">{tied(text)}</div>' for text in (item.interval, item.note) if text]
     if item.tone in SIGNS:
         sign, key = SIGNS[item.tone]
         lines.append(f'<div class="sn-tone">{sign} {escape(page(key))}</div>')
@@ -121,17 +122,18 @@ def _pair(page: Page, pair: Pair) -> None:
 
 
 def film(page: Page, clip: Clip) -> str:
-    """A clip as HTML: its video, which is fetched when it is played, its frames in a row, and its score."""
+    """A clip as HTML: its video, its frames in a row, and its score.
+
+    No more than a video's first frame is fetched before it plays.
+    """
     run, sheet = page.open, ""
-    poster = ""
     if media.there(run, clip.cell, "contact_sheet.png"):
         source = escape(media.url(run.id, clip.cell, "contact_sheet.png"))
-        poster = f' poster="{source}"'
         sheet = f'<img src="{source}" loading="lazy" alt="{escape(page("page.frames"))}: {escape(clip.name)}">'
     if media.there(run, clip.cell):
         source = escape(media.url(run.id, clip.cell))
         video = (
-            f'<video src="{source}"{poster} preload="none" controls loop muted playsinline '
+            f'<video src="{source}" preload="metadata" controls loop muted playsinline '
             f'aria-label="{escape(clip.name)}"></video>'
         )
     else:

@@ -40,7 +40,7 @@ def chart(
     """
     dressed_ = dressed(spec, page.lang)
     more: dict[str, Any] = {"on_select": "rerun", "selection_mode": select} if select else {}
-    width: Any = "stretch" if spec.get("width", "container") == "container" and not composed(spec) else "content"
+    width: Any = "stretch" if fills(spec) else "content"
     state = st.vega_lite_chart(spec=dressed_, theme=None, width=width, alt=about, key=f"chart-{key}", **more)
     st.caption(plain(about))
     with st.expander(page("blocks.table_of"), icon=":material/table_chart:"):
@@ -53,12 +53,17 @@ def dressed(spec: Mapping[str, Any], lang: Lang) -> dict[str, Any]:
     """The chart in this project's dress, with fonts that the reader's own machine has."""
     font = {"font": JAPANESE} if lang == "ja" else {}
     config = {**charts.DRESS, **font, **spec.get("config", {})}
-    return {"padding": 6, **spec, "config": config, "usermeta": USER}
+    padding = spec.get("padding", 6)
+    if not isinstance(padding, Mapping):  # Streamlit's page sets single sides of it
+        padding = dict.fromkeys(("left", "top", "right", "bottom"), padding)
+    field = {} if fills(spec) else {"autosize": {"type": "pad"}}  # else axes are taken off a width that was given
+    return {**field, **spec, "padding": dict(padding), "config": config, "usermeta": USER}
 
 
-def composed(spec: Mapping[str, Any]) -> bool:
-    """Whether it is several charts beside each other, each with a width of its own."""
-    return any(part in spec for part in ("concat", "hconcat", "vconcat", "facet", "repeat"))
+def fills(spec: Mapping[str, Any]) -> bool:
+    """Whether a chart is as wide as the page: it has no width of its own, and is not several beside each other."""
+    composed = any(part in spec for part in ("concat", "hconcat", "vconcat", "facet", "repeat"))
+    return not composed and spec.get("width", "container") == "container"
 
 
 def selected(state: Any, select: str) -> Mapping[str, Any]:

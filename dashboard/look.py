@@ -6,6 +6,11 @@ Dark letters on light grounds throughout: every pair of colours here has a contr
 import streamlit as st
 
 CSS = """
+[data-testid="stMainBlockContainer"] {padding-top: 3.2rem;}
+[data-testid="stMain"] h1 {font-size: 2rem; padding: .3rem 0;}
+[data-testid="stMain"] h2 {font-size: 1.5rem; padding: .7rem 0 .3rem;}
+[data-testid="stMain"] h3 {font-size: 1.15rem; padding: .3rem 0;}
+[data-testid="stCaptionContainer"], [data-testid="stCaptionContainer"] * {color: #555 !important; opacity: 1;}
 .sn-verdict {display: flex; align-items: center; gap: .9rem; padding: .9rem 1.2rem; border-radius: .5rem;
   font-size: 1.7rem; font-weight: 700; line-height: 1.3; color: #1a1a1a; border-left: .5rem solid;
   overflow-wrap: anywhere;}
@@ -19,16 +24,17 @@ CSS = """
 .sn-provisional {background: #f2f2f2; border-color: #595959} .sn-provisional .sn-sign {background: #595959}
 .sn-facts {display: grid; grid-template-columns: repeat(auto-fit, minmax(11.5rem, 1fr)); gap: .8rem;}
 .sn-fact {border: 1px solid #d0d0d0; border-top: .3rem solid #8a8a8a; border-radius: .4rem; padding: .7rem .9rem;
-  background: #fff; color: #1a1a1a; break-inside: avoid;}
+  background: #fff; color: #1a1a1a; break-inside: avoid; word-break: keep-all; overflow-wrap: break-word;}
+.sn-fact .tied {white-space: nowrap;}
 .sn-fact.sn-good {border-top-color: #00735a} .sn-fact.sn-bad {border-top-color: #a63c00}
 .sn-fact.sn-open {border-top-color: #8a5a00}
-.sn-label {font-size: .9rem; color: #444;} .sn-value {font-size: 1.9rem; font-weight: 700; line-height: 1.35;}
+.sn-label {font-size: .9rem; color: #444;} .sn-value {font-size: 1.5rem; font-weight: 700; line-height: 1.4;}
 .sn-more {font-size: .85rem; color: #444; line-height: 1.45;}
 .sn-tone {font-size: .85rem; font-weight: 700; margin-top: .25rem;}
 .sn-mark {font-size: .8rem; font-weight: 700; color: #8a3100; white-space: nowrap;}
 .sn-pair {display: grid; grid-template-columns: repeat(auto-fit, minmax(9rem, 1fr)); gap: .8rem;}
 .sn-film {margin: 0; min-width: 0;}
-.sn-film video {width: 100%; aspect-ratio: 4 / 3; background: #1a1a1a; border-radius: .3rem;}
+.sn-film video {width: 100%; max-height: 22rem; background: #1a1a1a; border-radius: .3rem;}
 .sn-film img {width: 100%; margin-top: .3rem; border-radius: .2rem;}
 .sn-film figcaption {font-size: .85rem; color: #444; line-height: 1.4; overflow-wrap: anywhere;}
 .sn-film code {font-size: .72rem; color: #444;}

@@ -67,8 +67,10 @@ def _why(page: Page) -> None:
         st.markdown(plain(next_step(page.teller)))
     with right:
         st.subheader(page("decision_page.risk"))
-        for sentence in risks(page):
-            st.markdown(f"▲ {plain(sentence)}")
+        first, *others = risks(page)
+        st.markdown(f"**▲ {plain(first)}**")
+        for sentence in others:
+            st.markdown(plain(sentence))
 
 
 def risks(page: Page) -> Iterator[str]:
@@ -130,9 +132,9 @@ def _failures(page: Page) -> None:
 
 
 def _rules(page: Page) -> None:
-    st.header(page("decision_page.rules"))
     for each in page.report.section("verdict").of(Checklist):
-        blocks.show(page, each)
+        st.header(each.title)
+        blocks.show(page, replace(each, title=""))
 
 
 def _setting(page: Page) -> None:

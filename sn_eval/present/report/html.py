@@ -36,7 +36,7 @@ def write_html(report: Report, path: Path, *, embedded: int = EMBEDDED) -> Path:
     )  # fmt: skip
     page = _Page(report, path, embedded)
     jinja.globals.update(page.helpers())
-    jinja.filters["tied"] = _tied
+    jinja.filters["tied"] = tied
     macros: Any = jinja.get_template("blocks.html.jinja").module
 
     def render(block: Block) -> Markup:
@@ -117,10 +117,10 @@ def _tone(done: bool | None) -> str:
     return {True: "good", False: "bad", None: "open"}[done]
 
 
-def _tied(text: str) -> Markup:
+def tied(text: str) -> Markup:
     """No line ends between a sign and its amount.
 
-    >>> _tied("from +¥1 to <b>")
+    >>> tied("from +¥1 to <b>")
     Markup('from <span class="tied">+¥1</span> to &lt;b&gt;')
     """
     parts = re.split(r"([+−]?[¥€£$](?:[\d,.]*\d)|[+−]US\$(?:[\d,.]*\d))", text)
