@@ -89,9 +89,11 @@ class Player {
     this.readings = sides.map((side, number) => {
       const name = document.createElement("dt");
       name.append(swatch(number), side.label);
-      return { name, value: text("dd", "") };
+      const box = document.createElement("div"), value = text("dd", "");
+      box.append(name, value);
+      return { box, value };
     });
-    readout.replaceChildren(...this.readings.flatMap(({ name, value }) => [name, value]));
+    readout.replaceChildren(...this.readings.map(({ box }) => box));
   }
 
   // Of the curve's time: that of the longer video, or of its values where no video can be had.
