@@ -128,6 +128,12 @@ def came_out(meeting: Meeting, state: State) -> bool:
     }[state]
 
 
+def cells_of(meeting: Meeting) -> tuple[str, str]:
+    """(the other's cell, the arm's) to be looked at; of candidates that both choose from, two that differ."""
+    right = meeting.ours.cells[0]
+    return next((cell for cell in meeting.theirs.cells if cell != right), right), right
+
+
 def unmet(
     scores: Mapping[str, float | None], criteria: Iterable[Criterion]
 ) -> tuple[tuple[Criterion, float | None], ...]:
