@@ -17,6 +17,7 @@ import streamlit as st
 from dashboard import state
 from dashboard.page import Page
 from dashboard.player.sides import BLIND_NAMES, Side, chart, choices, side, table
+from sn_eval.present.words import UNKNOWN
 
 HERE = Path(__file__).parent
 SCRIPTS = ("sync.js", "curve.js", "player.js")
@@ -70,11 +71,12 @@ def _show(page: Page, sides: list[Side], key: str, blind: bool) -> None:
         "position": page("player.position", frame="{frame}", frames="{frames}", seconds="{seconds}"),
         "times": page("player.times", speed="{speed}"),
     }
+    curve = chart(page, sides, judge, names[judge]) if judge else None
     data = {
         "label": page("player.both" if len(sides) > 1 else "player.single"),
         "words": words,
         "sides": [each.sent(judge) for each in sides],
-        "curve": chart(page, sides, judge, names[judge]) if judge else None,
+        "curve": curve,
         "stamp": f"{judge} {page.lang}",
     }
     _component(key=f"player-{key}", data=data)
@@ -83,6 +85,6 @@ def _show(page: Page, sides: list[Side], key: str, blind: bool) -> None:
     for each in sides:
         if each.no_curves:
             st.caption(page("player.no_curves", name=each.plain_label, why=each.no_curves))
-    if judge:
+    if curve:
         with st.expander(page("player.table")):
-            st.dataframe(table(page, sides, judge), hide_index=True, width="stretch")
+            st.dataframe(table(page, sides, judge), hide_index=True, placeholder=UNKNOWN, alt=curve["title"])

@@ -13,6 +13,7 @@ from sn_eval.results.record import WHOLE, Record
 
 BLIND_NAMES = ("A", "B")
 FPS = 8.0  # of a video whose record cannot be read: only the step of the buttons hangs on it
+LONGEST = 80  # of an unknown id that is shown
 ROOM = 0.06  # of the range of the values, above and below them
 
 Values = Sequence[float | None]
@@ -160,7 +161,7 @@ def _record(page: Page, cell: str) -> Record | None:
 def _missing(page: Page, cell: str, record: Record | None) -> str:
     """Why there is no video, as plain text."""
     if page.open.cell(cell) is None:
-        return page("player.missing.unknown", cell=cell)
+        return page("player.missing.unknown", cell=cell[:LONGEST])
     if record is not None:
         return page("player.missing.video")
     last = page.open.run.store.last_errors().get(cell)
