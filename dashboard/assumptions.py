@@ -42,7 +42,8 @@ BUSINESS = (
     "business.ramp", "business.months", "business.discount", "business.tax", "business.fiscal_year_starts",
 )  # fmt: skip
 FIELDS = ("value", "low", "high", "source", "as_of", "illustrative")
-WIDTHS = (2.3, 1.35, 1.2, 1.2, 2.2, 1.25, 0.85)
+WIDTHS = (2.3, 1.35, 1.2, 1.2, 2.0, 1.45, 0.85)
+PLAIN_WIDTHS = (2.3, 3.75, 4.3)
 
 
 # --- the editor ---------------------------------------------------------------------------------------------
@@ -59,7 +60,8 @@ def editor(page: Page, scenario: Scenario, t: Teller) -> None:
             _heads(page)
             for key in keys:
                 if offered(page.open.experiment, scenario, key, imported=page.open.findings.run.kind == "imported"):
-                    _row(page, scenario, key, t)
+                    with st.container():  # a message below one row moves no other
+                        _row(page, scenario, key, t)
 
 
 def offered(experiment: Experiment, scenario: Scenario, key: str, *, imported: bool = False) -> bool:
@@ -99,7 +101,7 @@ def _heads(page: Page) -> None:
 
 def _row(page: Page, scenario: Scenario, key: str, t: Teller) -> None:
     """One assumption: its fields, what the run itself says, and the rule that it breaks."""
-    places = st.columns(WIDTHS, gap="small", vertical_alignment="center")
+    places = st.columns(WIDTHS if key in AMOUNTS else PLAIN_WIDTHS, gap="small", vertical_alignment="center")
     changed = key in scenario.changes
     name = label(t, key, _currency(page.open.experiment, scenario))
     places[0].markdown(f"**✎ {plain(name)}**" if changed else plain(name))

@@ -31,16 +31,14 @@ def main() -> None:
     edited = found is not page.open.findings
     shown = replace(page, open=replace(page.open, findings=found)) if edited else page
     differing = scenario.differences(page.open.experiment, page("assumption.edited_by"))
-    if differing:
-        said = "roi_page.what_if_named" if scenario.name else "roi_page.what_if"
-        st.info(page(said, count=len(differing), name=plain(scenario.name)), icon=":material/edit_note:")
-    if found.roi is None:
-        st.info(page("roi_page.none", why=plain(t.why(found.roi_words))), icon=":material/calculate:")
-    else:
-        _facts(page, t, found.roi)
-    if differing:
-        _what_if(page, differing, t)
-    _editor(page, scenario, t)
+    head, missing = st.container(), st.container()  # always there, so that the editor below keeps its place and state
+    with head:
+        _head(page, scenario, differing, t)
+    with missing:
+        _missing(page, scenario)
+    with st.expander(page("roi_page.edit"), expanded=bool(scenario.gaps(page.open.experiment)), icon=":material/tune:"):
+        assumptions.editor(page, scenario, t)
+        scenario_files.files(page, scenario)
     if found.roi is not None:
         _charts(shown, t, found.roi, experiment)
     page.end()
@@ -51,6 +49,20 @@ def findings(page: Page, experiment: Experiment) -> Findings:
     run = page.open
     same = experiment == run.experiment
     return run.findings if same else runs.judged(run, run.id, run.version, experiment)
+
+
+def _head(page: Page, scenario: Scenario, differing: Sequence[Difference], t: Teller) -> None:
+    """Whether this is a what-if, the figures that matter, and what differs."""
+    found = t.findings
+    if differing:
+        said = "roi_page.what_if_named" if scenario.name else "roi_page.what_if"
+        st.info(page(said, count=len(differing), name=plain(scenario.name)), icon=":material/edit_note:")
+    if found.roi is None:
+        st.info(page("roi_page.none", why=plain(t.why(found.roi_words))), icon=":material/calculate:")
+    else:
+        _facts(page, t, found.roi)
+    if differing:
+        _what_if(page, differing, t)
 
 
 # --- what if ------------------------------------------------------------------------------------------------
@@ -118,16 +130,13 @@ def _facts(page: Page, t: Teller, found: Roi) -> None:
     blocks.show(page, Facts(tuple(items)))
 
 
-def _editor(page: Page, scenario: Scenario, t: Teller) -> None:
-    """The fields, open where something is missing or edited; what is missing is named."""
+def _missing(page: Page, scenario: Scenario) -> None:
+    """Names of what an ROI still needs."""
     gaps = scenario.gaps(page.open.experiment)
     if gaps:
-        names = plain("、".join(assumption_words.name_of(t, key) for key in gaps) if page.lang == "ja" else
-                      "; ".join(assumption_words.name_of(t, key) for key in gaps))  # fmt: skip
+        between = "、" if page.lang == "ja" else "; "
+        names = plain(between.join(assumption_words.name_of(page.teller, key) for key in gaps))
         st.warning(page("roi_page.gaps", keys=names), icon=":material/edit:")
-    with st.expander(page("roi_page.edit"), expanded=bool(gaps or scenario.changes), icon=":material/tune:"):
-        assumptions.editor(page, scenario, t)
-        scenario_files.files(page, scenario)
 
 
 # --- charts and tables ----------------------------------------------------------------------------------------

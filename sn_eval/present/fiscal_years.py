@@ -18,7 +18,7 @@ def bars(years: Sequence[FiscalYear], business: Business, t: Teller) -> Figure:
     series += [Series(t("fiscal.after_tax"), tuple(after), "bars", "muted")] if after else []
     return Figure(
         "fiscal", "bar", t("fiscal.title"), about(business, t), Axis(t("fiscal.column"), "text"),
-        Axis(t("heat_map.axis_money", name=t("fiscal.cash"), currency=t.currency), "money"), tuple(series), (), t.mark,
+        Axis(t("heat_map.axis_money", name=t("fiscal.axis"), currency=t.currency), "money"), tuple(series), (), t.mark,
     )  # fmt: skip
 
 
