@@ -98,7 +98,8 @@ def listing() -> Listing:
     """The runs of the folder that the server was started with; the demo run where there is none.
 
     A run whose folder's name is no plain one is left out, since ids stand in URLs, and so is one that cannot be looked
-    into. ResultsError, in one line, where there is no such folder; runs that were opened before stay listed then.
+    into. ResultsError, in one line, where there is no such folder. Where all runs are gone, those that were opened
+    before stay listed.
     """
     folder = settings().folder
     if folder is None:
@@ -110,7 +111,7 @@ def listing() -> Listing:
         return _listed(folder)
     except OSError as error:
         if opened := _opened():
-            return Listing(opened)
+            return Listing(dict(opened))
         raise ResultsError(f"cannot read the folder of runs {folder}: {error.strerror}. Name another one") from error
 
 
@@ -126,7 +127,8 @@ def _listed(folder: Path) -> Listing:
             left_out.append(path.name)
     odd = [name for name in times if not ID.fullmatch(name)]
     names = sorted(times.keys() - set(odd), key=lambda name: (-times[name], name))
-    return Listing({name: folder / name for name in names} or {DEMO: demo_run()}, tuple(sorted(left_out + odd)))
+    found = {name: folder / name for name in names} or _opened() or {DEMO: demo_run()}
+    return Listing(dict(found), tuple(sorted(left_out + odd)))
 
 
 def _is_run(path: Path) -> bool:
@@ -171,7 +173,8 @@ def open_run(run_id: str) -> OpenRun:
     if folder is None:
         raise ResultsError(f"no run {run_id!r} here: choose one of {', '.join(folders)}")
     found = _kept(str(folder)).now(run_id, folder)
-    _opened()[run_id] = folder
+    if run_id != DEMO:
+        _opened()[run_id] = folder
     return found
 
 

@@ -7,7 +7,7 @@ from html import escape
 
 import streamlit as st
 
-from dashboard import blocks, cell_matrix, grids, links, runs
+from dashboard import blocks, cell_matrix, grids, links, look, runs
 from dashboard.cell_matrix import SPLITS, WORDS
 from dashboard.following import Following, follow, matrix
 from dashboard.page import Page, begin, plain
@@ -31,6 +31,7 @@ UNITS = (("runs_page.days", 86400.0), ("runs_page.hours", 3600.0), ("runs_page.m
 def main() -> None:
     """Draw the page."""
     page = begin("runs", needs_cells=False)
+    look.apply()
     st.html(f"<style>{cell_matrix.CSS}</style>")
     if page.open.state == "complete":
         _now(page, None)
@@ -255,7 +256,7 @@ def failures_grid(page: Page, found: Following) -> Grid:
     columns = (
         Column(page("runs_page.cell")), Column(page("runs_page.category")),
         Column(page("runs_page.attempt"), "integer"), Column(page("runs_page.message"), wide=True),
-        Column(page("runs_page.time")), Column(page("runs_page.now"), wide=True),
+        Column(page("runs_page.time")), Column(page("runs_page.now")),
     )  # fmt: skip
     latest = sorted(found.failures, key=lambda each: each.time, reverse=True)
     rows = tuple(
