@@ -48,8 +48,8 @@ def _filters(page: Page, split: str) -> tuple[str, str, str]:
     with first:
         group = state.pick(page("compare_page.group"), everything | {name: name for name in groups}, "group")
     with second:
-        states = everything | {code: page(f"compare_page.state_{code}") for code in STATES}
-        only = state.pick(page("compare_page.state"), states, "only")
+        states = everything | {code: page(f"compare_page.states.{code}") for code in STATES}
+        only = state.pick(page("compare_page.only"), states, "only")
     with third:
         text = st.text_input(page("compare_page.text"), key="text", bind="query-params", max_chars=LONGEST)
     return group, only, " ".join(text.split())

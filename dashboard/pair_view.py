@@ -23,16 +23,19 @@ LETTERS = 80  # of an unknown id that is shown
 
 def show(page: Page, left: str, right: str, *, meetings: Sequence[Meeting] = ()) -> None:
     """The pair, or what is wrong with its ids. meetings: repeats of its prompt to choose from."""
-    cells = [page.open.cell(cell) for cell in (left, right)]
+    if known(page, left, right):
+        _both(page, [page.open.planned[cell] for cell in (left, right)], meetings)
+
+
+def known(page: Page, left: str, right: str) -> bool:
+    """Whether both are cells of the run; else says what is wrong with the link."""
     if not left or not right:
         st.error(page("pair.half"), icon=":material/link_off:")
-        return
-    for cell, name in zip(cells, (left, right), strict=True):
-        if cell is None:
-            st.error(page("pair.unknown", cell=plain(short(name, LETTERS))), icon=":material/link_off:")
-    known = [cell for cell in cells if cell is not None]
-    if len(known) == len(cells):
-        _both(page, known, meetings)
+        return False
+    unknown = [name for name in (left, right) if page.open.cell(name) is None]
+    for name in unknown:
+        st.error(page("pair.unknown", cell=plain(short(name, LETTERS))), icon=":material/link_off:")
+    return not unknown
 
 
 def _both(page: Page, cells: Sequence[Planned], meetings: Sequence[Meeting]) -> None:
@@ -41,14 +44,7 @@ def _both(page: Page, cells: Sequence[Planned], meetings: Sequence[Meeting]) -> 
         st.markdown(f"{page('pair.prompt')}: **{plain(' '.join(prompt.split()))}**")
     if cells[0].prompt != cells[1].prompt:
         st.warning(page("pair.two_prompts"), icon=":material/warning:")
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        _other_repeats(page, left, right, meetings)
-        blind = st.toggle(page("pair.blind"), key="blind", bind="query-params")
-    if blind:
-        from dashboard.blind import panel  # only where it is asked for: it reads and writes the ratings
-
-        panel(page, left, right, "compare")
-        return
+    _other_repeats(page, left, right, meetings)
     player.pair(page, left, right, key="compare")
     _sheets(page, cells)
     _verdicts(page, cells)
@@ -172,6 +168,7 @@ def scores_grid(page: Page, cells: Sequence[Planned]) -> Grid:
           for side, cell in zip(SIDES, cells, strict=True)),
         Column(page("column.difference"), "general"),
         Column(page("column.result")),
+        Column(page("column.remark"), wide=True),
     )  # fmt: skip
     return Grid("pair", page("pair.scores"), columns, (*_score_rows(page, found), *_cost_rows(page, found)))
 
@@ -184,10 +181,9 @@ def _score_rows(page: Page, found: Sequence[Attempt | None]) -> list[Row]:
         if values[0] is not None and values[1] is not None:
             gain = (values[1] - values[0]) * (1 if judge.higher_is_better else -1)
         sign = "unknown" if gain is None else "same" if abs(gain) <= SAME else "better" if gain > 0 else "worse"
-        notes = [f"{SIGNS[sign]} {page(f'paired.{sign}')}"]
-        notes += [page("word.searched")] * judge.searched
+        notes = [page("word.searched")] * judge.searched
         notes += [] if judge.higher_is_better else [page("word.lower_is_better")]
-        rows.append(Row((judge.label, *cells, " · ".join(notes)), look="searched" if judge.searched else "plain"))
+        rows.append(Row((judge.label, *cells, f"{SIGNS[sign]} {page(f'paired.{sign}')}", " · ".join(notes))))
     return rows
 
 
@@ -201,12 +197,12 @@ def _cost_rows(page: Page, found: Sequence[Attempt | None]) -> list[Row]:
     }
     sources = dict.fromkeys(page.teller.source(each.source) for each in computes if each and each.source != "none")
     source = ", ".join(sources)
-    rows = [Row((page(key), *_cells(page, values), source)) for key, values in amounts.items()]
+    rows = [Row((page(key), *_cells(page, values), "", source)) for key, values in amounts.items()]
     if price is not None:
         paid = [money(price, each) if each else None for each in computes]
         told = [page.teller.money(value) for value in paid]
         more = page.teller.money(paid[1] - paid[0], signed=True) if None not in paid else None  # type: ignore[operator]
-        rows.append(Row((page("pair.money"), *told, more, page.teller.money_mark)))
+        rows.append(Row((page("pair.money"), *told, more, "", page.teller.money_mark)))
     return rows
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from dashboard import duels, figures, grids, pair_view, state
+from dashboard.blind import panel
 from dashboard.blocks import show
 from dashboard.page import Page, begin, plain
 from sn_eval.decision.paired_dots import Asked, Dot, Duel, cells_of
@@ -12,6 +13,7 @@ from sn_eval.decision.statistics import MIN_PROMPTS_FOR_BOOTSTRAP
 from sn_eval.present.paired_dots import PLACE, SELECT, dots_grid, paired_dots
 from sn_eval.present.report.model import Fact, Facts, Figure
 from sn_eval.present.report.sections.quality import result
+from sn_eval.present.scaling_words import scaling_words
 from sn_eval.results.experiment import ACCEPTANCE
 
 ROWS = 25  # prompts a page: a chart that still fits a screen, or a sheet of paper
@@ -23,10 +25,23 @@ def main() -> None:
     asked = duels.choose(page)
     if asked is not None:
         duels.close_where_changed(asked)
+        found = duels.duel_of(page, asked)
+        if st.toggle(page("compare_page.blind"), key="blind", bind="query-params"):
+            _blind(page, found)  # and nothing else, since a rater must not see who wins
+            return
         _warnings(page, asked)
-        _result(page, duels.duel_of(page, asked))
+        _result(page, found)
     _curves(page)
     page.end()
+
+
+def _blind(page: Page, duel: Duel) -> None:
+    """Ask a rater which of two videos is better, without names or scores."""
+    pair = opened(duel)
+    if pair is None:
+        st.warning(page("compare_page.nothing"), icon=":material/filter_alt_off:")
+    elif pair_view.known(page, *pair):
+        panel(page, *pair, "compare")
 
 
 def _warnings(page: Page, asked: Asked) -> None:
@@ -204,9 +219,11 @@ def _pair(page: Page, duel: Duel) -> None:
 
 def _curves(page: Page) -> None:
     """Quality against compute with the fitted law; or why there is no curve."""
-    section = page.report.section("scaling")
     st.subheader(page("compare_page.curves_title"))
-    for block in section.blocks:
+    for fit in page.open.findings.scaling:
+        if fit.points:
+            st.markdown(f"- {plain(scaling_words(page.teller, fit))}")
+    for block in page.report.section("scaling").blocks:
         if isinstance(block, Figure):
             figures.figure(page, block)
         else:
