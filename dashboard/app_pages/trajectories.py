@@ -8,11 +8,11 @@ import streamlit as st
 from dashboard import figures, grids, links, media, state
 from dashboard.page import Page, begin, plain
 from dashboard.tree import drawing, frames, reading
-from dashboard.tree.choose import choose
+from dashboard.tree.choose import PIECE, WINDOW, choose
 from dashboard.tree.pictures import Sprite, of_tree
 from sn_eval.decision.findings import PreviewValue
 from sn_eval.present.search_telling import Telling, figure, pairs_grid
-from sn_eval.present.search_tree import gains_chart, pairs_chart, parts_chart
+from sn_eval.present.search_tree import gains_chart, names_of, pairs_chart, parts_chart
 from sn_eval.results import thumbnails
 from sn_eval.results.files import ResultsError
 from sn_eval.results.plan import Planned
@@ -28,8 +28,7 @@ from sn_eval.results.search_tree import (
     within_steps,
 )
 
-PIECE, WINDOW = "piece", "from"
-TABLED = 60  # steps that the table holds at once
+TABLED = 24  # steps that the table holds at once
 
 
 @dataclass(frozen=True)
@@ -78,6 +77,7 @@ def _read(page: Page, cell: Planned) -> Shown | None:
 
 def _draw(page: Page, shown: Shown) -> None:
     """From the answer to its evidence."""
+    st.html(drawing.STYLE)
     st.html(_headline(page, shown))
     _tree(page, shown)
     if shown.tree.kind != "plain":
@@ -134,7 +134,7 @@ def _headline(page: Page, shown: Shown) -> str:
     if shown.tree.kind != "plain":
         small.append(_plain_words(page, shown))
     below = f"<small>{escape(('' if page.lang == 'ja' else ' ').join(small))}</small>" if small else ""
-    return f'{drawing.STYLE}<div class="sn-call">{escape(shown.told.headline())}{below}</div>'
+    return f'<div class="sn-call">{escape(shown.told.headline())}{below}</div>'
 
 
 def _plain_words(page: Page, shown: Shown) -> str:
@@ -158,12 +158,13 @@ def _plain_words(page: Page, shown: Shown) -> str:
 
 def _tree(page: Page, shown: Shown) -> None:
     tree, told = shown.tree, shown.told
-    st.subheader(page("trajectory.tree.title_videos" if tree.kind == "videos" else "trajectory.tree.title"))
+    titles = {"videos": page("trajectory.tree.title_videos"), "plain": page("trajectory.tree.title_plain")}
+    st.subheader(titles.get(tree.kind, page("trajectory.tree.title")))
     done = sum(node.final is not None for nodes in tree.steps.values() for node in nodes)
     if tree.kind == "search":
         looks = ", ".join(map(str, tree.looks))
         st.caption(page("trajectory.tree.facts", candidates=f"{tree.candidates:,}", finished=f"{done:,}", looks=looks))
-    else:
+    elif tree.kind == "videos":
         st.caption(page("trajectory.tree.facts_videos", count=len(tree.lanes), steps=len(tree.steps)))
     if shown.sprite is None:
         st.caption(page("trajectory.tree.no_pictures"))
@@ -211,7 +212,7 @@ def _most(page: Page, shown: Shown) -> None:
         st.info(page("trajectory.most.same"), icon=":material/info:")
     pictures = frames.frames_html(page, rescue, shown.sprite, _plain_sprite(page, shown), _still(page, shown, rescue))
     if pictures:
-        st.html(drawing.STYLE + pictures)
+        st.html(pictures)
         st.caption(page("trajectory.most.last_frame"))
     _parts(page, shown, rescue)
 
@@ -238,7 +239,8 @@ def _parts(page: Page, shown: Shown, rescue: Rescue) -> None:
     if not rescue.parts:
         st.caption(page("trajectory.most.no_parts"))
         return
-    about = page("trajectory.parts.about", piece=shown.told.piece(rescue.step))
+    names = names_of(shown.told)
+    about = page("trajectory.parts.about", piece=shown.told.piece(rescue.step), plain=names[0], kept=names[1])
     spec = parts_chart(shown.told, rescue.parts)
     figures.chart(page, "trajectory-parts", spec, shown.told.parts_grid(rescue), about)
 
@@ -250,8 +252,10 @@ def _gains(page: Page, shown: Shown) -> None:
     if not any(each.before is not None or each.after is not None for each in found):
         st.info(page("trajectory.gains.none"), icon=":material/bar_chart_off:")
         return
+    names = names_of(shown.told)
+    about = page("trajectory.gains.about", plain=names[0], kept=names[1])
     spec = gains_chart(shown.told, found, shown.most)
-    figures.chart(page, "trajectory-gains", spec, shown.told.gains_grid(found), page("trajectory.gains.about"))
+    figures.chart(page, "trajectory-gains", spec, shown.told.gains_grid(found), about)
 
 
 def _videos(page: Page, shown: Shown) -> None:
@@ -268,7 +272,8 @@ def _videos(page: Page, shown: Shown) -> None:
         piece = shown.told.piece(shown.most.step)
         st.caption(page("trajectory.videos.note", piece=piece, start=start, end=end))
     player.pair(page, other.cell, shown.cell.cell, key="trajectory-pair")
-    links.to(page, "compare", page("trajectory.compare_link"), cell=shown.cell.cell)
+    links.to(page, "compare", page("trajectory.compare_link"), a=other.arm, b=shown.cell.arm, left=other.cell,
+             right=shown.cell.cell)  # fmt: skip
 
 
 def _span(record: Record, step: int) -> tuple[float, float] | None:
@@ -285,14 +290,14 @@ def _span(record: Record, step: int) -> tuple[float, float] | None:
 
 def _pairs(page: Page, shown: Shown) -> None:
     st.subheader(page("trajectory.pairs.title"))
-    arm = reading.arm_traces(page, shown.cell.arm)
+    arm = reading.arm_pairs(page, shown.cell.arm)
     here, whole = st.columns(2)
     with here:
         st.markdown(f"**{page('trajectory.pairs.here')}**")
         own = pairs(shown.tree)
         _scatter(page, shown, "here", own, within_steps(own))
     with whole:
-        st.markdown(f"**{page('trajectory.pairs.arm', count=arm.sampled)}**")
+        st.markdown(f"**{page('trajectory.pairs.arm', count=arm.cells)}**")
         _scatter(page, shown, "arm", arm.pairs, arm.centred)
         for value in _recorded(page, shown.cell.arm):
             rho = figure(value.rho.value)
@@ -328,7 +333,10 @@ def _table(page: Page, shown: Shown) -> None:
     near = [step for step in steps if step >= at // TABLED * TABLED][:TABLED]
     with st.expander(page("trajectory.tree_table"), icon=":material/table_chart:"):
         grids.table(page, shown.told.tree_grid(near))
-    grids.csv_button(page, shown.told.tree_grid(steps))
+    st.download_button(
+        page("trajectory.csv"), lambda: grids.csv_of(shown.told.tree_grid(steps)), f"{shown.cell.cell}.csv", "text/csv",
+        key="trajectory-csv", on_click="ignore", icon=":material/table:",
+    )  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -8,12 +8,13 @@ import streamlit as st
 
 from dashboard import state
 from dashboard.page import Page, plain
-from dashboard.tree.reading import arm_traces, has_trace
+from dashboard.tree.reading import arm_rescues, has_trace
 from sn_eval.decision.findings import Attempt
 from sn_eval.present.search_telling import figure, signed
 from sn_eval.results.plan import Planned, method_of
 
 CELL, ORDER, FIND = "cell", "order", "find"
+PIECE, WINDOW = OWN = ("piece", "from")  # choices that hold for one cell
 WHOLE = ("plain", "plain_more_steps", "random_pick", "best_of_n")  # methods that make whole videos and choose
 SHOWN = 300  # prompts that a browser is given to choose from
 
@@ -158,7 +159,11 @@ def _select(
 
 
 def _go(cell: Planned) -> None:
+    """Another cell opens where its own search mattered most, not at the step that was looked into before."""
     st.query_params[CELL] = cell.cell
+    for name in OWN:
+        st.query_params.pop(name, None)
+        st.session_state.pop(f"pick-{name}-{state.language()}", None)  # as `state.pick` names its widgets
 
 
 # --- the order --------------------------------------------------------------------------------------------
@@ -190,11 +195,11 @@ def _traced_first(page: Page, listed: Sequence[Listed]) -> list[Listed]:
 
 
 def _by_rescue(page: Page, arm: str, done: Sequence[Planned]) -> list[Listed]:
-    traces = arm_traces(page, arm)
-    if traces.read < traces.cells:
-        st.caption(page("trajectory.choose.scanned", count=traces.read, all=traces.cells))
-    ranked = sorted(done, key=lambda cell: -traces.best.get(cell.cell, (-1.0, None))[0])
-    return [Listed(cell, _told_rescue(traces.best.get(cell.cell))) for cell in ranked]
+    found = arm_rescues(page, arm)
+    if len(found.best) < found.cells:
+        st.caption(page("trajectory.choose.scanned", count=len(found.best), all=found.cells))
+    ranked = sorted(done, key=lambda cell: -found.best.get(cell.cell, (-1.0, None))[0])
+    return [Listed(cell, _told_rescue(found.best.get(cell.cell))) for cell in ranked]
 
 
 def _told_rescue(best: tuple[float, int | None] | None) -> str:

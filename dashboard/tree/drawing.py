@@ -100,7 +100,7 @@ def tree_html(told: Telling, steps: Sequence[int], most: Rescue | None, sprite: 
     inside = f"{_lines(tree, placed)}{heads}{_lane_names(told, placed, steps)}{boxes}{more}"
     about = escape(told("trajectory.tree.about"))
     return (
-        f'{STYLE}<div class="sn-scroll" tabindex="0" role="region" aria-label="{about}">'
+        f'<div class="sn-scroll" tabindex="0" role="region" aria-label="{about}">'
         f'<div class="sn-tree" role="list" style="width:{width}px;height:{height}px">{inside}</div></div>'
     )
 
@@ -117,7 +117,7 @@ def legend_html(told: Telling) -> str:
         if told.tree.kind == "search" or name == "shown"
     ]
     told_of += [f"<span>{escape(told(f'trajectory.legend.{name}'))}</span>" for name in ("plain", "most")]
-    return f'{STYLE}<div class="sn-legend">{"".join(told_of)}</div>'
+    return f'<div class="sn-legend">{"".join(told_of)}</div>'
 
 
 # --- places -----------------------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 """Trees of cells and what an arm's traces say together, read once and kept until the files change."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,54 +65,69 @@ def _winner(record: Record | None) -> str:
 
 
 @dataclass(frozen=True)
-class ArmTraces:
-    """What the traces of an arm say. best: cell → (largest rescue, its step), (0, None) where there was none.
+class ArmPairs:
+    """Preview and final scores of so many cells of an arm. centred: less the mean of their cell, step and look."""
 
-    pairs: preview and final scores of `sampled` cells; centred: the same less the mean of their cell, step and look.
-    cells: finished ones of the arm, of which `read` were read.
-    """
-
-    best: Mapping[str, tuple[float, int | None]]
     pairs: tuple[Pair, ...]
     centred: tuple[Pair, ...]
-    sampled: int
     cells: int
 
-    @property
-    def read(self) -> int:
-        """Cells whose trace could be read."""
-        return len(self.best)
+
+@dataclass(frozen=True)
+class ArmRescues:
+    """Cell → (largest rescue, its step), (0, None) where there was none. cells: finished ones; some may be unread."""
+
+    best: Mapping[str, tuple[float, int | None]]
+    cells: int
 
 
-def arm_traces(page: Page, arm: str) -> ArmTraces:
-    """Of the finished cells of an arm, as far as `READ` goes."""
-    return _arm_traces(page.open, page.open.id, page.open.version, arm)
+def arm_pairs(page: Page, arm: str) -> ArmPairs:
+    """Of at most `CELLS` finished cells, evenly spread over the plan."""
+    return _arm_pairs(page.open, page.open.id, page.open.version, arm)
+
+
+def arm_rescues(page: Page, arm: str) -> ArmRescues:
+    """Of all finished cells, as far as `READ` goes."""
+    return _arm_rescues(page.open, page.open.id, page.open.version, arm)
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
-def _arm_traces(_run: OpenRun, run_id: str, version: str, arm: str) -> ArmTraces:
-    records = _run.run.records()
-    cells = [cell.cell for cell in _run.run.plan.cells if cell.arm == arm and cell.cell in records]
-    best: dict[str, tuple[float, int | None]] = {}
+def _arm_pairs(_run: OpenRun, run_id: str, version: str, arm: str) -> ArmPairs:
+    done = [cell.cell for cell in _run.run.plan.cells if cell.arm == arm and _run.run.store.has(cell.cell)]
+    traced = [cell for cell in done if (_run.run.store.folder(cell) / FILE_NAME).is_file()]
     found: list[Pair] = []
     centred: list[Pair] = []
-    sample, left, sampled = set(spread(cells, CELLS)), READ, 0
-    for cell in cells:
-        folder = _run.run.store.folder(cell)
-        left -= _stamp(folder)[1]
-        if left < 0:
-            break
-        try:
-            tree = load_tree(folder, _winner(records[cell]))
-        except ResultsError:
-            continue
+    cells = 0
+    for _, tree in _trees(_run, dict.fromkeys(spread(traced, CELLS), ""), READ // 4):
+        own = pairs(tree)
+        found += own
+        centred += within_steps(own)
+        cells += bool(own)
+    return ArmPairs(tuple(found), tuple(centred), cells)
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _arm_rescues(_run: OpenRun, run_id: str, version: str, arm: str) -> ArmRescues:
+    records = _run.run.records()
+    done = {c.cell: _winner(records[c.cell]) for c in _run.run.plan.cells if c.arm == arm and c.cell in records}
+    best: dict[str, tuple[float, int | None]] = {}
+    for cell, tree in _trees(_run, done, READ):
         most = largest_rescue(tree)
         best[cell] = (most.difference or 0.0, most.step) if most else (0.0, None)
-        if cell in sample and (own := pairs(tree)):
-            found += own
-            centred += within_steps(own)
-            sampled += 1
-    return ArmTraces(best, tuple(found), tuple(centred), sampled, len(cells))
+    return ArmRescues(best, len(done))
+
+
+def _trees(run: OpenRun, winners: Mapping[str, str], most: int) -> Iterator[tuple[str, Tree]]:
+    """Trees of cells that can be read, until so many bytes were."""
+    for cell, winner in winners.items():
+        folder = run.run.store.folder(cell)
+        most -= _stamp(folder)[1]
+        if most < 0:
+            return
+        try:
+            yield cell, load_tree(folder, winner)
+        except ResultsError:
+            continue
 
 
 def spread(items: Sequence[Any], most: int) -> Sequence[Any]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from sn_eval.present import words
@@ -19,7 +20,7 @@ class Telling:
 
     def __call__(self, key: str, **values: Any) -> str:
         """The sentence of a key."""
-        return words.say(self.lang, key, **values)
+        return words.say(self.lang, key, **values) if values else _fixed(self.lang, key)
 
     def piece(self, step: int) -> str:
         """A step by its number, as people count.
@@ -130,12 +131,13 @@ class Telling:
         names = list(dict.fromkeys(part for step in steps for node in self.tree.steps[step] for part in node.parts))
         columns += [Column(name, "number", digits=4) for name in names]
         yes, rows = self("trajectory.yes"), []
+        pieces = {step: self.piece(step) for step in steps}
         for node in (node for step in steps for node in self.tree.steps[step]):
             many = len(self.tree.lanes) > 1
             who = self.video(node.seed) if many else f"{node.candidate}{' (×2)' if node.copy else ''}"
             noise = self("trajectory.plain") if self.is_plain(node) else node.proposal + (f" {node.arm or ''}".rstrip())
             cells = (
-                self.piece(node.step), node.parent[:6], who, noise, node.score, self.status(node),
+                pieces[node.step], node.parent[:6], who, noise, node.score, self.status(node),
                 yes if self.tree.shown(node) else "",
                 *(each.score if (each := node.at(look)) else None for look in looks),
                 node.final.score if node.final else None, *(node.parts.get(name) for name in names),
@@ -163,6 +165,12 @@ class Telling:
         )  # fmt: skip
         rows = tuple(Row((part.name, part.plain, part.chosen, part.difference)) for part in rescue.parts)
         return Grid("parts", self("trajectory.parts.title", piece=self.piece(rescue.step)), columns, rows)
+
+
+@cache
+def _fixed(lang: Lang, key: str) -> str:
+    """A sentence without names to fill: tables of long searches ask for the same words a thousand times."""
+    return words.say(lang, key)
 
 
 def pairs_grid(lang: Lang, found: Sequence[Pair], key: str, *, chunks: bool = True) -> Grid:

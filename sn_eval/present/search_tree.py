@@ -17,25 +17,25 @@ LEAST = 0.0005  # difference of a detail that is worth a row
 ROW = 34  # of a row of a lying chart
 MANY = 40  # steps from which a chart has lines only
 
-PADDING = {"left": 6, "right": 6, "top": 6, "bottom": 6}
-
 Spec: TypeAlias = dict[str, Any]
 
 
 def gains_chart(told: Telling, found: Sequence[Rescue], marked: Rescue | None) -> Spec:
     """Scores of the plain sampler's noise and of what was kept, over the steps; the largest rescue in words."""
-    names = _names(told)
+    names = names_of(told)
     rows = [
         {"step": each.step + 1, "series": name, "score": score}
         for each in found
         for name, score in zip(names, (each.before, each.after), strict=True)
         if score is not None
     ]
+    domain = _room([score for each in found for score in (each.before, each.after) if score is not None])
     spans = [{"step": e.step + 1, "from": e.before, "to": e.after} for e in found if None not in (e.before, e.after)]
     x = {"field": "step", "type": "quantitative", "title": told("trajectory.axis.piece" if told.chunks else
          "trajectory.axis.step"), "axis": {"tickMinStep": 1, "format": "d", "grid": False},
          "scale": {"nice": False, "zero": False, "padding": 40}}  # fmt: skip
-    y = {"field": "score", "type": "quantitative", "title": told("trajectory.axis.score"), "scale": {"zero": False}}
+    y = {"field": "score", "type": "quantitative", "title": told("trajectory.axis.score"),
+         "scale": {"domain": domain, "nice": False}}  # fmt: skip
     looks = _looks(names)
     layers = [
         _layer(spans, {"type": "rule", "color": PALE, "strokeWidth": 5},
@@ -49,10 +49,18 @@ def gains_chart(told: Telling, found: Sequence[Rescue], marked: Rescue | None) -
         layers.append(_layer(rows, point, {"x": x, "y": y, **looks, "tooltip": tip}))
     if marked is not None and marked.after is not None:
         words_ = told("trajectory.gains.most", difference=signed(marked.difference))
-        mark = {"type": "text", "dy": -16, "fontSize": 13, "fontWeight": "bold", "color": DARK}
+        ends = {found[0].step: "left", found[-1].step: "right"}
+        mark = {
+            "type": "text",
+            "dy": -16,
+            "align": ends.get(marked.step, "center"),
+            "fontSize": 13,
+            "fontWeight": "bold",
+            "color": DARK,
+        }
         row = {"step": marked.step + 1, "score": marked.after, "label": words_}
         layers.append(_layer([row], mark, {"x": x, "y": y, "text": {"field": "label"}}))
-    return {"padding": PADDING, "layer": layers, "width": WIDTH, "height": 250}
+    return {"layer": layers, "width": WIDTH, "height": 250}
 
 
 def parts_chart(told: Telling, parts: Sequence[Part]) -> Spec:
@@ -61,7 +69,7 @@ def parts_chart(told: Telling, parts: Sequence[Part]) -> Spec:
     Details of parts that are alike are left to the table.
     """
     parts = [part for part in parts if "/" not in part.name or abs(part.difference) >= LEAST]
-    names = _names(told)
+    names = names_of(told)
     rows = [
         {"part": part.name, "series": name, "value": value}
         for part in parts
@@ -71,10 +79,11 @@ def parts_chart(told: Telling, parts: Sequence[Part]) -> Spec:
         {"part": p.name, "from": p.plain, "to": p.chosen, "far": max(p.plain, p.chosen), "label": signed(p.difference)}
         for p in parts
     ]
+    domain = _room([value for part in parts for value in (part.plain, part.chosen)])
     axis = {"labelLimit": 260, "domain": False, "ticks": False, "grid": True, "labelFontSize": 12}
     y = {"field": "part", "type": "nominal", "title": None, "sort": [part.name for part in parts], "axis": axis}
     x = {"field": "value", "type": "quantitative", "title": told("trajectory.axis.part"),
-         "scale": {"domain": _room(parts), "nice": False}}  # fmt: skip
+         "scale": {"domain": domain, "nice": False}}  # fmt: skip
     point = {"type": "point", "filled": True, "size": 140, "opacity": 1}
     text = {"type": "text", "align": "left", "dx": 10, "fontSize": 12, "color": DARK}
     layers = [
@@ -83,7 +92,7 @@ def parts_chart(told: Telling, parts: Sequence[Part]) -> Spec:
         _layer(rows, point, {"y": y, "x": x, **_looks(names)}),
         _layer(ends, text, {"y": y, "x": {**x, "field": "far"}, "text": {"field": "label"}}),
     ]  # fmt: skip
-    return {"padding": PADDING, "layer": layers, "width": WIDTH - 230, "height": ROW * len(parts)}
+    return {"layer": layers, "width": WIDTH - 230, "height": ROW * len(parts)}
 
 
 def pairs_chart(lang: Lang, found: Sequence[Pair]) -> Spec:
@@ -113,19 +122,18 @@ def pairs_chart(lang: Lang, found: Sequence[Pair]) -> Spec:
         _layer(line, {"type": "line", "strokeDash": [4, 4], "color": GREY, "strokeWidth": 1.4}, {"x": x, "y": y}),
         _layer(rows, point, {"x": x, "y": y, **(series if len(looks) > 1 else {"color": {"value": BLUE}})}),
     ]
-    return {"padding": PADDING, "layer": layers, "width": 380, "height": 320}
+    return {"layer": layers, "width": 380, "height": 320}
 
 
-def _names(told: Telling) -> tuple[str, str]:
+def names_of(told: Telling) -> tuple[str, str]:
     """What stands against each other: noises in a search, else whole videos."""
     if told.tree.kind == "videos":
         return told("trajectory.plain_video"), told("trajectory.chosen_video")
     return told("trajectory.plain_noise"), told("trajectory.kept_noise")
 
 
-def _room(parts: Sequence[Part]) -> list[float]:
-    """Ends of the axis, with space for words on the right."""
-    values = [value for part in parts for value in (part.plain, part.chosen)]
+def _room(values: Sequence[float]) -> list[float]:
+    """Ends of an axis, with space for words at its high end."""
     reach = (max(values) - min(values)) or 1.0
     return [min(values) - 0.05 * reach, max(values) + 0.16 * reach]
 

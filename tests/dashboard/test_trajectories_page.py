@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from dataclasses import asdict
 from html import unescape
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from running import written
 from streamlit.testing.v1 import AppTest
 
 from dashboard.app import FOLDER
+from dashboard.grids import csv_of
 from dashboard.settings import VARIABLE, Settings
 from dashboard.tree.choose import by_loss
 from dashboard.tree.drawing import SHOWN, STEPS, tree_html, windows
@@ -21,7 +23,7 @@ from sn_eval.poc.run import run
 from sn_eval.present.search_telling import Telling, signed
 from sn_eval.present.words import LANGUAGES, say
 from sn_eval.results.plan import Planned
-from sn_eval.results.search_tree import Look, Node, Tree, largest_rescue, tree_of
+from sn_eval.results.search_tree import Look, Node, Tree, largest_rescue, load_tree, tree_of
 
 PAGE = FOLDER / "trajectories.py"
 HOSTILE = "<script>alert('x')</script> [a](b) $x$ {y}"
@@ -43,19 +45,24 @@ def real(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def open_page(monkeypatch):
-    """Draws the page of a run: its folder, language, and what the URL says."""
+def open_page(real, monkeypatch):
+    """Draws the page of a run: its folder, language, and what the URL says. Only the whole run is kept in memory."""
 
-    def opened(run: Path, lang: str = "en", **query: str) -> AppTest:
+    def forget() -> None:
         st.cache_resource.clear()
         st.cache_data.clear()
-        Settings(runs=str(run)).export()
-        monkeypatch.setenv(VARIABLE, json.dumps({"runs": str(run), "ratings": "", "allow_code": False}))
+
+    def opened(run: Path, lang: str = "en", **query: str) -> AppTest:
+        if run != real:
+            forget()
+        monkeypatch.setenv(VARIABLE, json.dumps(asdict(Settings(runs=str(run)))))
         page = AppTest.from_file(PAGE, default_timeout=60)
         for name, value in {"lang": lang, **query}.items():
             page.query_params[name] = value
         page.run()
         assert not page.exception
+        if run != real:
+            forget()
         return page
 
     return opened
@@ -150,6 +157,16 @@ def test_every_method_is_drawn_in_both_languages(real, open_page, method, lang):
     assert shown.count("sn-path") > 4
     assert say(lang, "trajectory.plain") in shown
     assert "<svg" not in shown  # Streamlit would cut it out
+
+
+def test_the_file_holds_every_candidate(real, open_page):
+    cell = cell_of(real, "scaling_noise")
+    rows = [json.loads(line) for line in (real / "cells" / cell / "trace.jsonl").read_text().splitlines()]
+    page = open_page(real, cell=cell)
+    assert [button.label for button in page.get("download_button")].count(say("en", "trajectory.csv")) == 1
+    tree = load_tree(real / "cells" / cell, "")
+    lines = csv_of(Telling("en", tree).tree_grid(sorted(tree.steps))).decode("utf-8-sig").splitlines()
+    assert len(lines) == 1 + len({(row["step"], row["key"]) for row in rows})
 
 
 # --- what came from others --------------------------------------------------------------------------------
@@ -301,6 +318,16 @@ def test_the_search_box_leads_to_the_first_prompt_that_holds_the_text(real, open
     assert "No prompt holds" in texts(page)
 
 
+def test_another_cell_opens_where_its_own_search_mattered_most(real, open_page):
+    page = open_page(real, cell=cell_of(real, "scaling_noise"), piece="5")
+    repeats = next(box for box in page.selectbox if box.label == say("en", "trajectory.choose.repeat"))
+    repeats.set_value(1).run()
+    assert page.query_params["cell"] == cell_of(real, "scaling_noise", repeat=1)
+    assert "piece" not in page.query_params
+    _, step, _, _ = counted(real, cell_of(real, "scaling_noise", repeat=1))
+    assert any(header.value.startswith(f"Chunk {step + 1}: ") for header in page.subheader)
+
+
 def test_the_step_that_is_looked_into_can_be_linked_to(real, open_page):
     page = open_page(real, cell=cell_of(real, "scaling_noise"), piece="3")
     assert any(header.value.startswith("Chunk 3: ") for header in page.subheader)
@@ -327,7 +354,7 @@ def test_a_long_search_is_drawn_in_windows_and_a_wide_one_says_what_is_left_out(
     drawn = tree_html(Telling("en", tree), groups[3], None, None)
     assert drawn.count('role="listitem"') == STEPS * SHOWN
     assert drawn.count(say("en", "trajectory.node.more", count=40 - SHOWN)) == STEPS
-    assert drawn.count("sn-path") == STEPS + 1  # one is the style
+    assert drawn.count("sn-path") == STEPS
 
 
 def test_a_long_trace_opens_where_it_mattered_most(worn, open_page):
