@@ -4,7 +4,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from dashboard import runs, state
+from dashboard import look, runs, state
 from sn_eval.present.words import say
 from sn_eval.results.files import ResultsError
 
@@ -25,6 +25,7 @@ def main() -> None:
     lang = state.language()
     st.query_params[state.LANG] = lang  # a link that is copied shows the same, whoever opens it
     st.set_page_config(page_title="sn-eval", page_icon="🎬", layout="wide")
+    look.apply()
     pages = [
         st.Page(FOLDER / f"{key}.py", title=say(lang, f"pages.{key}.title"), icon=icon, url_path=key, default=not place)
         for place, (key, icon) in enumerate(PAGES.items())

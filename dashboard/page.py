@@ -37,8 +37,11 @@ class Page:
         return _report(self.open, self.open.id, self.open.version, self.lang)
 
     def end(self) -> None:
-        """The footer: run, date of prices, exchange, n."""
+        """The report's files, and the footer: run, date of prices, exchange, n."""
+        from dashboard import exports  # which draws on pages itself
+
         st.divider()
+        exports.bar(self)
         st.caption(plain(self.report.footer_line))
 
 
