@@ -8,8 +8,10 @@ from sn_eval.present.report.teller import Teller
 from sn_eval.results.assumption import AMOUNTS, EXCHANGE, HOUR, OWNED, Unfit
 from sn_eval.results.experiment import Sourced
 
-NO_MONEY = (*SHARES, EXCHANGE, "business.videos_per_month", "business.minutes_per_video", "prices.owned.years",
-            "prices.owned.hours_a_year", "prices.owned.watts", "prices.owned.pue")  # fmt: skip
+NO_MONEY = (
+    *SHARES, EXCHANGE, "business.videos_per_month", "business.minutes_per_video", "business.deadline_hours",
+    "prices.owned.years", "prices.owned.hours_a_year", "prices.owned.watts", "prices.owned.pue",
+)  # fmt: skip
 
 
 def label(t: Teller, key: str, currency: str) -> str:

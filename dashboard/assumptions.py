@@ -40,6 +40,7 @@ BUSINESS = (
     "business.videos_per_month", "business.minutes_per_video", "business.attempts_cap", "business.review",
     "business.rejection", "business.fallback", "business.compute_per_attempt", "business.one_off", "business.monthly",
     "business.ramp", "business.months", "business.discount", "business.tax", "business.fiscal_year_starts",
+    "business.deadline_hours",
 )  # fmt: skip
 FIELDS = ("value", "low", "high", "source", "as_of", "illustrative")
 WIDTHS = (2.3, 1.35, 1.2, 1.2, 2.0, 1.45, 0.85)
@@ -76,6 +77,8 @@ def offered(experiment: Experiment, scenario: Scenario, key: str, *, imported: b
     if key == EXCHANGE:
         foreign = scenario.changes.get("prices.rate.currency", standing(experiment, "prices.rate.currency"))
         return standing(experiment, key) is not None or foreign not in (None, _currency(experiment, scenario))
+    if key == "business.deadline_hours":  # of the capacity; here it matters only where it is an example
+        return standing(experiment, key) is not None
     return key != "business.compute_per_attempt" or imported or standing(experiment, key) is not None
 
 

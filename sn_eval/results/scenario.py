@@ -92,7 +92,7 @@ class Scenario:
 
     def gaps(self, experiment: Experiment) -> tuple[str, ...]:
         """Keys that an ROI needs and that neither gives. Videos made elsewhere need no price an hour."""
-        listed = _priced(experiment.prices) and standing(experiment, HOUR) is None
+        listed = _priced(experiment.prices) and standing(experiment, HOUR) is None and HOUR not in self.changes
         elsewhere = self._has(experiment, "business.compute_per_attempt")
         hour = () if listed or elsewhere else (HOUR, "prices.rate.unit")
         needed = (

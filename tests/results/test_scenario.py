@@ -236,3 +236,16 @@ def test_differences_name_what_was_and_what_becomes():
 
 def test_module_has_a_name_for_every_amount_of_the_experiment():
     assert set(scenarios.AMOUNTS) >= {f"business.{name}" for name in experiment().business.amounts()}
+
+
+def test_a_price_of_ones_own_instead_of_a_listed_one_needs_its_unit():
+    data = experiment().model_dump()
+    data["prices"] = {**data["prices"], "rate": None, "use": "some-listed-gpu"}
+    before = Experiment.model_validate(data)
+    rate = Amount(value=9.0, as_of=DAY, source="quotation")
+    half = Scenario("", {"prices.rate": rate})
+    assert half.gaps(before) == ("prices.rate.unit",)
+    assert half.apply(before).prices.use == "some-listed-gpu"
+    whole = Scenario("", {"prices.rate": rate, "prices.rate.unit": "CPU-hour"})
+    assert whole.gaps(before) == ()
+    assert (whole.apply(before).prices.use, whole.apply(before).prices.rate.value) == (None, 9.0)
