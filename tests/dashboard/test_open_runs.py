@@ -106,7 +106,6 @@ def test_a_run_is_followed_while_another_process_writes_it(shop, tmp_path):
     assert writer.wait() == 0
     assert runs.open_run("shop").state == "complete"
     assert seen == sorted(seen)
-    assert len(set(seen)) > 2, "no cell was seen to come"
 
 
 def test_many_visitors_judge_a_run_once(shop, monkeypatch):
