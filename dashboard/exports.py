@@ -36,19 +36,20 @@ class Kind:
 KINDS = {
     "pptx": Kind(
         "pptx", "application/vnd.openxmlformats-officedocument.presentationml.presentation", ":material/slideshow:",
-        "exports.pptx",
+        "exports.as_pptx",
     ),
     "docx": Kind(
         "docx", "application/vnd.openxmlformats-officedocument.wordprocessingml.document", ":material/description:",
-        "exports.docx",
+        "exports.as_docx",
     ),
     "xlsx": Kind(
-        "xlsx", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", ":material/table:", "exports.xlsx"
+        "xlsx", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", ":material/table:",
+        "exports.as_xlsx",
     ),
-    "html": Kind("html", "text/html", ":material/web:", "exports.html"),
-    "md": Kind("md.zip", "application/zip", ":material/article:", "exports.md"),
-    "csv": Kind("csv.zip", "application/zip", ":material/folder_zip:", "exports.csv"),
-    "json": Kind("evidence.json", "application/json", ":material/data_object:", "exports.json"),
+    "html": Kind("html", "text/html", ":material/web:", "exports.as_html"),
+    "md": Kind("md.zip", "application/zip", ":material/article:", "exports.as_md"),
+    "csv": Kind("csv.zip", "application/zip", ":material/folder_zip:", "exports.as_csv"),
+    "json": Kind("evidence.json", "application/json", ":material/data_object:", "exports.as_json"),
 }  # fmt: skip
 """By format of `write_reports`, the deck first."""
 

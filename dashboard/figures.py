@@ -82,11 +82,11 @@ def _files(page: Page, key: str, spec: Mapping[str, Any], table: Grid) -> None:
     """Buttons; a file is drawn when it is asked for."""
     with st.container(horizontal=True):
         st.download_button(
-            page("blocks.svg"), lambda: charts.svg(spec), f"{key}.svg", "image/svg+xml", key=f"svg-{key}",
+            page("blocks.chart_svg"), lambda: charts.svg(spec), f"{key}.svg", "image/svg+xml", key=f"svg-{key}",
             on_click="ignore", icon=":material/shapes:",
         )  # fmt: skip
         st.download_button(
-            page("blocks.png"), lambda: charts.png(spec, SCALE), f"{key}.png", "image/png", key=f"png-{key}",
+            page("blocks.chart_png"), lambda: charts.png(spec, SCALE), f"{key}.png", "image/png", key=f"png-{key}",
             on_click="ignore", icon=":material/image:",
         )  # fmt: skip
         grids.csv_button(page, table)

@@ -49,7 +49,7 @@ def table(page: Page, told: Grid) -> None:
 def csv_button(page: Page, told: Grid) -> None:
     """All rows to take away, numbers in full."""
     st.download_button(
-        page("blocks.csv"), lambda: csv_of(told), f"{told.key}.csv", "text/csv", key=f"csv-{told.key}",
+        page("blocks.table_csv"), lambda: csv_of(told), f"{told.key}.csv", "text/csv", key=f"csv-{told.key}",
         on_click="ignore", icon=":material/table:",
     )  # fmt: skip
 

@@ -11,6 +11,9 @@ CSS = """
 [data-testid="stMain"] h2 {font-size: 1.5rem; padding: .7rem 0 .3rem;}
 [data-testid="stMain"] h3 {font-size: 1.15rem; padding: .3rem 0;}
 [data-testid="stCaptionContainer"], [data-testid="stCaptionContainer"] * {color: #555 !important; opacity: 1;}
+[data-testid="stSidebar"] [data-testid="stIconMaterial"] {color: #555;}
+button[role="radio"][aria-checked="true"] *, button[aria-pressed="true"] * {color: #00557f;}
+[data-testid="stCode"] .token {color: #333 !important;}
 .sn-verdict {display: flex; align-items: center; gap: .9rem; padding: .9rem 1.2rem; border-radius: .5rem;
   font-size: 1.7rem; font-weight: 700; line-height: 1.3; color: #1a1a1a; border-left: .5rem solid;
   overflow-wrap: anywhere;}
@@ -47,8 +50,12 @@ CSS = """
   [data-testid="stExpandSidebarButton"] {display: none !important;}
   .stApp, [data-testid="stAppViewContainer"], [data-testid="stMain"] {position: static !important;
     overflow: visible !important; height: auto !important; display: block !important;}
-  [data-testid="stMainBlockContainer"] {padding: 0 !important; max-width: none !important;}
-  [data-testid="stVegaLiteChart"], .sn-verdict, .sn-fact, .sn-film, [data-testid="stAlert"] {break-inside: avoid;}
+  [data-testid="stMainBlockContainer"] {padding: 0 2px !important; max-width: none !important;}
+  [data-testid="stVegaLiteChart"], [data-testid="stHorizontalBlock"], [data-testid="stAlert"], .sn-verdict, .sn-fact,
+  .sn-film {break-inside: avoid;}
+  [data-testid="stExpander"] details:not([open]) {display: none;}
+  .sn-facts {grid-template-columns: repeat(auto-fit, minmax(9.5rem, 1fr)); gap: .5rem;}
+  .sn-fact {padding: .5rem .6rem;} .sn-value {font-size: 1.2rem;} .sn-verdict {font-size: 1.4rem;}
   [data-testid="stVegaLiteChart"] svg {max-width: 100% !important; height: auto !important;}
   h1, h2, h3 {break-after: avoid;}
   * {print-color-adjust: exact; -webkit-print-color-adjust: exact;}

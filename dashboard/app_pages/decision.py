@@ -43,7 +43,8 @@ def _headline(page: Page) -> None:
     """The verdict in a sign, a colour and words."""
     done, decision = page.open.progress, page.report.decision
     values = {"arm": page.open.findings.verdict.arm, "done": done.done, "planned": done.planned}
-    words = page(f"decision_page.headline.{decision}", **values)
+    over = decision == "provisional" and page.open.state == "complete"  # nothing was declared that could decide
+    words = page("decision_page.no_verdict") if over else page(f"decision_page.headline.{decision}", **values)
     st.html(
         f'<div class="sn-verdict sn-{decision}" role="status"><span class="sn-sign" aria-hidden="true">'
         f"{SIGNS[decision]}</span><span>{escape(words)}</span></div>"
@@ -62,9 +63,9 @@ def _why(page: Page) -> None:
     left, right = st.columns(2, border=True)
     with left:
         st.subheader(page("decision_page.why"))
-        if decided(page):
-            st.markdown(f"**{plain(why(page.teller))}**")
-        st.markdown(plain(next_step(page.teller)))
+        st.markdown(f"**{plain(why(page.teller))}**")
+        if decided(page) or page.open.state != "complete":
+            st.markdown(plain(next_step(page.teller)))
     with right:
         st.subheader(page("decision_page.risk"))
         first, *others = risks(page)

@@ -190,3 +190,10 @@ def test_every_rule_stands_with_how_it_came_out(opened):
     found = runs.found("complete")
     listed = next(each.value for each in opened("complete").markdown if each.value.startswith("- **✓"))
     assert len(listed.splitlines()) == len(found.verdict.reasons)
+
+
+@pytest.mark.parametrize(("lang", "words"), [("ja", "判定なし"), ("en", "No verdict")])
+def test_a_finished_run_that_declared_nothing_says_why_there_is_no_verdict(opened, lang, words):
+    at = opened("minimal", lang)
+    assert words in pages(at)
+    assert not any("finish the run" in each.value or "完了させて" in each.value for each in at.markdown)
