@@ -90,9 +90,28 @@ class Result:
 # --- what may be asked ------------------------------------------------------------------------------------
 
 
-@cache
 def built_in() -> tuple[BuiltIn, ...]:
     """The rewards that anybody may score with, asked for once. ResultsError where the list cannot be had."""
+    with _listing:
+        return _listed()
+
+
+def prefetch() -> None:
+    """Ask for the list behind the visitor's back: it takes seconds, since every reward must be loaded."""
+    if not _listed.cache_info().currsize and not _listing.locked():
+        threading.Thread(target=_quietly, daemon=True).start()
+
+
+def _quietly() -> None:
+    with contextlib.suppress(ResultsError):  # whoever needs the list asks again, and is told
+        built_in()
+
+
+_listing = threading.Lock()
+
+
+@cache
+def _listed() -> tuple[BuiltIn, ...]:
     try:
         done = subprocess.run(
             [*COMMAND, "list", "--json"], capture_output=True, timeout=LISTING, check=True, env=_environment()
@@ -240,7 +259,8 @@ class Job:
         return "done"
 
     def _kill(self) -> None:
-        assert self._process is not None
+        if self._process is None:
+            return
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()

@@ -1,4 +1,4 @@
-"""Scoring in a process of its own: its result, its failures, its end; and what a server without --allow-code refuses."""
+"""Scoring in a process of its own: result, failures, its end; and what a server without --allow-code refuses."""
 
 import json
 import os
@@ -99,18 +99,25 @@ def test_clips_are_scored_frame_by_frame_under_their_own_names(tmp_path, refuse)
     assert job.state == "done", job.problem
     first, second = job.result.scores
     assert (first.name, second.name, job.result.reward) == ("arm A", named, "motion_floor")
-    assert first.value > 0.9 and second.value < 0.1  # that one stands still
-    assert len(first.per_frame) == 6 and first.fps == 8.0
+    assert first.value > 0.9
+    assert second.value < 0.1
+    assert len(first.per_frame) == 6
+    assert first.fps == 8.0
     assert list(job.result.failed) == ["no film"]
-    assert "no film" in job.result.failed["no film"] and str(tmp_path) not in job.result.failed["no film"]
-    assert scoring.current() is None and job.share == 1.0
+    assert "no film" in job.result.failed["no film"]
+    assert str(tmp_path) not in job.result.failed["no film"]
+    assert scoring.current() is None
+    assert job.share == 1.0
 
 
 def test_a_reward_that_fails_is_one_line(tmp_path, allow, own):
     job = ended(scoring.start(Request(f"{own}:broken", (Clip("mine", "", film(tmp_path / "a.mp4")),))))
-    assert job.state == "failed" and job.result is None
-    assert "RuntimeError: my own mistake" in job.problem and "own.py, line 7" in job.problem
-    assert "\n" not in job.problem and "Traceback" not in job.problem
+    assert job.state == "failed"
+    assert job.result is None
+    assert "RuntimeError: my own mistake" in job.problem
+    assert "own.py, line 7" in job.problem
+    assert "\n" not in job.problem
+    assert "Traceback" not in job.problem
 
 
 @pytest.mark.parametrize("how", ["cancel", "time"])
@@ -124,7 +131,8 @@ def test_a_job_that_ends_early_leaves_no_process(tmp_path, allow, own, how):
     while not (note.is_file() and note.read_text()) and time.monotonic() < until and job.state == "running":
         time.sleep(0.05)
     child = int(note.read_text())
-    assert alive(child) and alive(job._process.pid)
+    assert alive(child)
+    assert alive(job._process.pid)
     if how == "cancel":
         job.cancel()
     assert ended(job).state == ("cancelled" if how == "cancel" else "timed_out")
@@ -147,7 +155,8 @@ def test_code_and_parameters_are_refused_without_leave(tmp_path, refuse, request
 
 def test_a_name_is_no_option(tmp_path, allow):
     job = ended(scoring.start(Request("--help", (Clip("--out=x", "", film(tmp_path / "a.mp4")),))))
-    assert job.state == "failed" and "--help" in job.problem
+    assert job.state == "failed"
+    assert "--help" in job.problem
 
 
 @pytest.mark.parametrize(
@@ -184,7 +193,8 @@ def test_the_list_of_rewards_is_the_command_lines():
 
     found = {each.name for each in scoring.built_in()}
     assert {"object_persistence", "motion_floor", "tabletop_quality"} <= found <= set(rewards.names())
-    assert "composite" not in found and "learned" not in found  # they need parameters, which name code or files
+    assert "composite" not in found
+    assert "learned" not in found
 
 
 def test_a_job_that_cannot_start_leaves_no_folder(monkeypatch, tmp_path, allow):

@@ -13,8 +13,8 @@ import rewards
 from rewards.composite import rank_among as composite_rank
 from sn_eval import models
 from sn_eval.poc.cell import Cell, run_cell
-from sn_eval.results.record import Component
 from sn_eval.results.recipes import rank_among
+from sn_eval.results.record import Component
 from sn_eval.results.reweighing import Candidates, choices_of, summarise
 from sn_eval.results.trace import read_trace
 
@@ -52,8 +52,10 @@ def test_another_weight_keeps_another_candidate_where_it_should():
     first, second = outcomes(SEARCH, [1, 0])
     assert first.after == (0.5, 0.8, 0.1)
     assert (first.kept_before, first.kept_after) == ((0,), (1,))
-    assert first.changed and first.top_changed
-    assert not second.changed and second.tau == 1.0
+    assert first.changed
+    assert first.top_changed
+    assert not second.changed
+    assert second.tau == 1.0
     assert first.tau == pytest.approx(1 / 3)  # one of three pairs is turned
     told = summarise([first, second])
     assert (told.choices, told.changed, told.top_changed, told.share, told.as_stored) == (2, 1, 1, 0.5, 2)
@@ -77,7 +79,8 @@ def test_what_a_gap_means_is_found_again_too(missing):
         score = lost if gap else 0.6 * a + 0.4 * b
         rows.append(preview(0, i, {"a": a, "b": None if gap else b}, False, score=score))
     recipe = Candidates({"c": choices_of(rows)}).recipe
-    assert recipe.how == "found" and recipe.weights == pytest.approx((0.6, 0.4))
+    assert recipe.how == "found"
+    assert recipe.weights == pytest.approx((0.6, 0.4))
     assert recipe.scales[1].missing == missing
 
 
@@ -85,7 +88,8 @@ def test_a_score_that_is_no_mean_of_its_parts_is_said_to_be_none():
     rows = [preview(0, i, {"a": a, "b": b}, i == 0, score=a * b)
             for i, (a, b) in enumerate([(0.9, 0.9), (0.2, 0.8), (0.4, 0.3), (0.6, 0.1)])]  # fmt: skip
     found = Candidates({"c": choices_of(rows)})
-    assert found.recipe.how == "unknown" and found.recipe.weights == (0.5, 0.5)
+    assert found.recipe.how == "unknown"
+    assert found.recipe.weights == (0.5, 0.5)
     assert found.outcomes()[0][1].after == (0.81, 0.16, 0.12, 0.06)  # as it was: what is stored
     assert found.outcomes([1, 1])[0][1].after == (0.9, 0.5, 0.35, 0.35)  # other weights: a new reward from its parts
 
@@ -97,14 +101,16 @@ def test_normalisation_and_vetoes_of_a_declared_composite_stay():
             preview(0, 1, {"a": 0.5, "b": 0.2}, False, score=0.2 / 3 - 6.0),  # vetoed: the width of the range is off
             preview(0, 2, {"a": 0.9, "b": 0.4}, False, score=(2 * 3.0 + 0.4) / 3)]  # clipped at 3  # fmt: skip
     found = Candidates({"c": choices_of(rows)}, reward)
-    assert found.recipe.how == "declared" and found.recipe.weights == pytest.approx((2 / 3, 1 / 3))
+    assert found.recipe.how == "declared"
+    assert found.recipe.weights == pytest.approx((2 / 3, 1 / 3))
     [(_, outcome)] = found.outcomes([0, 1])
     assert outcome.after == pytest.approx((0.5, 0.2 - 6.0, 0.4))
 
 
 def test_best_of_n_would_have_chosen_another_video():
     [outcome] = outcomes(VIDEOS, [0, 1])
-    assert outcome.choice.of == "video" and outcome.after == (0.2, 0.9)
+    assert outcome.choice.of == "video"
+    assert outcome.after == (0.2, 0.9)
     assert (outcome.kept_before, outcome.kept_after, outcome.changed) == ((0,), (1,), True)
 
 
@@ -114,7 +120,8 @@ def test_a_beam_is_judged_by_all_pieces_it_came_from():
             final(1, "3", 0.5, {"a": 0.5, "b": 0.0}, parent="1"),
             final(1, "4", 0.6, {"a": 0.6, "b": 0.8}, parent="2")]  # fmt: skip
     before, after = (next(o for o in outcomes(rows, w) if o.choice.of == "beam") for w in (None, [0, 1]))
-    assert before.before == (0.7, 0.35) and before.kept_before == (0,)
+    assert before.before == (0.7, 0.35)
+    assert before.kept_before == (0,)
     assert after.kept_after == (1,)
 
 
@@ -132,7 +139,9 @@ def test_ties_and_gaps_rank_as_the_search_ranks_them():
 def test_nothing_to_choose_from_is_no_choice(rows):
     assert choices_of(rows) == []
     found = Candidates({"c": choices_of(rows)})
-    assert found.outcomes() == [] and found.recipe.parts == () and summarise([]).share is None
+    assert found.outcomes() == []
+    assert found.recipe.parts == ()
+    assert summarise([]).share is None
 
 
 @pytest.mark.parametrize("weights", [[1], [1, -1], [0, 0], [math.nan, 1], [math.inf, 1]])

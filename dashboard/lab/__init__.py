@@ -1,0 +1,1 @@
+"""The parts of the page "Reward lab": reward against judges, stored candidates, clips, audits."""
