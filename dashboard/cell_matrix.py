@@ -24,6 +24,8 @@ CSS = """
 .sn-cells thead th {position: sticky; top: 0; background: #f2f2f2; z-index: 1;}
 .sn-cells tbody th {font-weight: 400; max-width: 26rem; overflow-wrap: anywhere;}
 .sn-arms td.n, .sn-arms th.n {text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap;}
+.sn-cells td + td {min-width: 4.2rem;}
+.sn-facts.sn-five {grid-template-columns: repeat(auto-fit, minmax(9.2rem, 1fr));}
 .sn-small {color: #444; font-size: .78rem; white-space: nowrap;}
 .sn-sq {display: inline-grid; place-items: center; width: 1.15rem; height: 1.15rem; margin: .06rem; font-size: .78rem;
   font-weight: 700; line-height: 1; border-radius: .2rem; color: #fff; border: 1px solid transparent;}

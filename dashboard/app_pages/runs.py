@@ -50,14 +50,24 @@ def _now(page: Page, every: int | None) -> None:
     except (ResultsError, OSError) as error:
         st.error(page("runs_page.gone", why=plain(str(error))), icon=":material/error:")
         return
+    if every and found.open == 0 and _over(page):
+        st.rerun()  # the whole page: its notices and its verdict have changed, and there is no more to wait for
     _standing(page, found, every)
     cards = "".join(blocks.card(page, fact) for fact in headline(page, found))
-    st.html(f'<div class="sn-facts">{cards}</div>')
+    st.html(f'<div class="sn-facts sn-five">{cards}</div>')
     st.caption(page("runs_page.cap"))
     st.subheader(page("runs_page.by_arm"))
     st.html(arms_table(page, found))
     _matrix(page, found)
     _failures(page, found)
+
+
+def _over(page: Page) -> bool:
+    """Whether the run is finished for all pages, too: they may be a little behind."""
+    try:
+        return runs.open_run(page.open.id).state == "complete"
+    except ResultsError:
+        return False
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
