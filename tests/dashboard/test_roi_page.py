@@ -225,12 +225,9 @@ def test_both_verdicts_and_the_differences_stand_side_by_side(monkeypatch):
 
 @pytest.mark.parametrize(
     ("key", "value", "code"),
-    [("business.review", "-5", "negative"), ("business.review", "plenty", "number"),
-     ("business.review", "<script>", "number"), ("business.discount", "5", "below_one"),
-     ("business.minutes_per_video", "0", "zero"), ("prices.utilisation", "150%", "share"),
-     ("business.videos_per_month", "9", "order"), ("business.attempts_cap", "1000", "whole"),
-     ("business.attempts_cap", "3.5", "whole"), ("business.ramp", "120%", "ramp"),
-     ("business.fallback", "1e16", "large")],
+    [("business.review", "<script>", "number"), ("business.discount", "5", "below_one"),
+     ("business.videos_per_month", "9", "order"), ("business.attempts_cap", "3.5", "whole"),
+     ("business.ramp", "120%", "ramp")],
 )  # fmt: skip
 def test_a_field_that_breaks_a_rule_says_so_and_the_page_stays(monkeypatch, key, value, code):
     at = opened(monkeypatch, "illustrative", "ja")
