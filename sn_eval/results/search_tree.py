@@ -329,14 +329,15 @@ class Rescue:
 
     @property
     def part(self) -> Part | None:
-        """The one that differs most, in the direction of the score where one does; parts of parts are left to others.
+        """The one that differs most, in the direction of the score where one does; None where none differs.
 
-        A reward's part of a part is named "part/detail".
+        A reward's part of a part is named "part/detail": details are left to others where there are whole parts.
         """
         whole = [part for part in self.parts if "/" not in part.name] or list(self.parts)
+        differing = [part for part in whole if part.difference]
         up = (self.difference or 0.0) >= 0
-        along = [part for part in whole if part.difference and (part.difference > 0) is up]
-        return next(iter(along or whole), None)
+        along = [part for part in differing if (part.difference > 0) is up]
+        return next(iter(along or differing), None)
 
 
 def rescues(tree: Tree) -> tuple[Rescue, ...]:

@@ -11,6 +11,7 @@ import pytest
 import streamlit as st
 from findings import folder as variant
 from running import written
+from scipy import stats
 from streamlit.testing.v1 import AppTest
 
 from dashboard.app import FOLDER
@@ -20,7 +21,7 @@ from dashboard.tree.choose import by_loss
 from dashboard.tree.drawing import SHOWN, STEPS, tree_html, windows
 from sn_eval.decision.findings import Attempt
 from sn_eval.poc.run import run
-from sn_eval.present.search_telling import Telling, signed
+from sn_eval.present.search_telling import Telling, figure, signed
 from sn_eval.present.words import LANGUAGES, say
 from sn_eval.results.plan import Planned
 from sn_eval.results.search_tree import Look, Node, Tree, largest_rescue, load_tree, tree_of
@@ -157,6 +158,24 @@ def test_every_method_is_drawn_in_both_languages(real, open_page, method, lang):
     assert shown.count("sn-path") > 4
     assert say(lang, "trajectory.plain") in shown
     assert "<svg" not in shown  # Streamlit would cut it out
+
+
+def test_preview_and_final_scores_are_those_of_the_raw_trace(real, open_page):
+    found = {repeat: [] for repeat in (0, 1)}
+    everything = []
+    for prompt in ("a hill", HOSTILE):
+        for repeat in (0, 1):
+            cell = cell_of(real, "scaling_noise", prompt, repeat)
+            lines = (real / "cells" / cell / "trace.jsonl").read_text().splitlines()
+            rows = [row for row in map(json.loads, lines) if row["kind"] == "final"]
+            own = [(preview, row["score"]) for row in rows for preview in row["previews"].values()]
+            everything += own
+            if prompt == "a hill":
+                found[repeat] = own
+    told = texts(open_page(real, cell=cell_of(real, "scaling_noise")))
+    for own in (found[0], everything):
+        rho = stats.spearmanr([preview for preview, _ in own], [final for _, final in own]).statistic
+        assert say("en", "trajectory.pairs.rho", rho=figure(rho), n=len(own)) in told
 
 
 def test_the_file_holds_every_candidate(real, open_page):
