@@ -18,7 +18,7 @@ def label(t: Teller, key: str, currency: str) -> str:
     """An assumption as people call it, with its unit."""
     name = name_of(t, key)
     if key in SHARES:
-        return f"{name} ({t('assumption.share')})"
+        return f"{name} (%)"
     return f"{name} ({currency})" if currency and key in AMOUNTS and key not in (*NO_MONEY, HOUR, *OWNED) else name
 
 
