@@ -8,7 +8,6 @@ from typing import get_args
 import blocks as samples
 import findings as runs
 import pytest
-import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from dashboard import blocks, grids
@@ -41,10 +40,8 @@ HOSTILE = "<script>alert('x')</script> [a](https://b) $x$ {y} | **z** `w`"
 
 @pytest.fixture(autouse=True)
 def run(monkeypatch):
-    """The pages see the run "complete"; nothing is kept from another test."""
+    """The pages see the run "complete"."""
     monkeypatch.setenv(VARIABLE, json.dumps({"runs": str(runs.folder("complete"))}))
-    st.cache_resource.clear()
-    st.cache_data.clear()
 
 
 def page_of(shown, lang):

@@ -8,7 +8,6 @@ from pathlib import Path
 import findings as runs
 import numpy as np
 import pytest
-import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 import dashboard
@@ -24,8 +23,6 @@ YEN_AN_HOUR = 1.6 / 0.5 * 151.2  # of tests/findings.py: list price ÷ utilisati
 @pytest.fixture
 def opened(monkeypatch):
     """Opens the page on a variant in a language."""
-    st.cache_resource.clear()
-    st.cache_data.clear()
 
     def open_page(variant, lang="en", file=PAGE):
         monkeypatch.setenv(VARIABLE, json.dumps({"runs": str(runs.folder(variant))}))

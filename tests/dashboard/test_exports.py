@@ -10,7 +10,6 @@ import docx
 import findings as runs
 import openpyxl
 import pytest
-import streamlit as st
 from pptx import Presentation
 from streamlit.testing.v1 import AppTest
 
@@ -105,7 +104,6 @@ def test_an_export_of_an_awkward_prompt_is_text():
 ])  # fmt: skip
 def test_the_foot_of_a_page_offers_them(monkeypatch, key, state, there):
     monkeypatch.setenv(VARIABLE, json.dumps({"runs": str(runs.folder(state))}))
-    st.cache_resource.clear()
 
     def script(key):
         from dashboard import exports

@@ -7,7 +7,6 @@ import json
 import blocks as samples
 import findings as runs
 import pytest
-import streamlit as st
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
@@ -23,8 +22,6 @@ from sn_eval.present.report.model import Axis, Figure, Point, Series
 def run(monkeypatch):
     """The pages see the run "complete"."""
     monkeypatch.setenv(VARIABLE, json.dumps({"runs": str(runs.folder("complete"))}))
-    st.cache_resource.clear()
-    st.cache_data.clear()
 
 
 def page_of(shown, lang):
