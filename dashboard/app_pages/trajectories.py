@@ -334,7 +334,7 @@ def _table(page: Page, shown: Shown) -> None:
     with st.expander(page("trajectory.tree_table"), icon=":material/table_chart:"):
         grids.table(page, shown.told.tree_grid(near))
     st.download_button(
-        page("trajectory.csv"), lambda: grids.csv_of(shown.told.tree_grid(steps)), f"{shown.cell.cell}.csv", "text/csv",
+        page("trajectory.save"), lambda: grids.csv_of(shown.told.tree_grid(steps)), f"{shown.cell.cell}.csv", "text/csv",
         key="trajectory-csv", on_click="ignore", icon=":material/table:",
     )  # fmt: skip
 

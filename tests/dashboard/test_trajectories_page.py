@@ -182,7 +182,7 @@ def test_the_file_holds_every_candidate(real, open_page):
     cell = cell_of(real, "scaling_noise")
     rows = [json.loads(line) for line in (real / "cells" / cell / "trace.jsonl").read_text().splitlines()]
     page = open_page(real, cell=cell)
-    assert [button.label for button in page.get("download_button")].count(say("en", "trajectory.csv")) == 1
+    assert [button.label for button in page.get("download_button")].count(say("en", "trajectory.save")) == 1
     tree = load_tree(real / "cells" / cell, "")
     lines = csv_of(Telling("en", tree).tree_grid(sorted(tree.steps))).decode("utf-8-sig").splitlines()
     assert len(lines) == 1 + len({(row["step"], row["key"]) for row in rows})
