@@ -4,6 +4,9 @@ import argparse
 from pathlib import Path
 
 import streamlit as st
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
 
 from dashboard.media import ROUTES
 from dashboard.settings import Settings
@@ -14,6 +17,11 @@ LOOK = {
     "client.toolbarMode": "minimal", "client.showErrorDetails": "none", "browser.gatherUsageStats": False,
     "server.headless": True, "server.fileWatcherType": "none", "server.maxUploadSize": 200,
 }  # fmt: skip
+
+
+def _front(request: Request) -> Response:
+    """The first page's own name leads to it: Streamlit knows it by the root alone."""
+    return RedirectResponse(f"/?{request.url.query}")
 
 
 def main() -> None:
@@ -30,7 +38,8 @@ def main() -> None:
     config = {**LOOK, "server.address": told.host, "server.port": told.port}
     if told.allowed_host:
         config["server.allowedHosts"] = told.allowed_host
-    st.App(Path(__file__).with_name("app.py"), routes=ROUTES, lifespan=lifespan).run(config=config)
+    routes = [*ROUTES, Route("/decision", _front)]
+    st.App(Path(__file__).with_name("app.py"), routes=routes, lifespan=lifespan).run(config=config)
 
 
 if __name__ == "__main__":

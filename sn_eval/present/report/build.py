@@ -30,7 +30,7 @@ def build(findings: Findings, lang: Lang) -> Report:
         decision=findings.verdict.decision,
         headline=t(f"verdict.{findings.verdict.decision}.title"),
         footer=_footer(t),
-        watermark=(t("example.watermark"), ", ".join(findings.watermark)) if findings.watermark else (),
+        watermark=(t("example.watermark"), t.examples) if findings.watermark else (),
         sections=tuple(section(t) for section in SECTIONS),
         folder=findings.run.folder,
         run=findings.run.name,

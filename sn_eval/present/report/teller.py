@@ -138,6 +138,14 @@ class Teller:
             return key
         return self(f"input.{name}", place=place.removesuffix("]"))
 
+    @property
+    def examples(self) -> str:
+        """The inputs that are examples, as people call them."""
+        return self._inputs(", ".join(self.findings.watermark))
+
+    def _inputs(self, keys: str) -> str:
+        return self("example.and").join(map(self.input, keys.split(", ")))
+
     def source(self, name: str) -> str:
         """Where an amount comes from."""
         return self(f"source.{name}") if f"source.{name}" in words.catalogue() else name
@@ -241,7 +249,9 @@ class Teller:
     def _told(self, reason: Reason, name: str, value: float | str | None) -> str | None:
         """A value of a reason as text. A critical criterion is a share of attempts, whatever it looks at."""
         if value is None or isinstance(value, str):
-            named = {"outcome": self.outcome, "threshold_kind": self._threshold, "why": self.why}
+            named = {
+                "outcome": self.outcome, "threshold_kind": self._threshold, "why": self.why, "inputs": self._inputs,
+            }  # fmt: skip
             return named[name](value) if value is not None and name in named else value
         if name in SIGNED:
             share = reason.code == "critical_criterion"

@@ -136,7 +136,7 @@ def _warnings(t: Teller) -> Iterator[Paragraph]:
     """What a reader must not miss."""
     found = t.findings
     if found.watermark:
-        yield Paragraph(t("example.warning", inputs=", ".join(found.watermark)), look="warning")
+        yield Paragraph(t("example.warning", inputs=t.examples), look="warning")
     if not found.run.finished:
         text = t("run.unfinished", done=found.run.done, planned=found.run.planned)
         yield Paragraph(text, t.keys("run/done", "run/planned"), "warning")
