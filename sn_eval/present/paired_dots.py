@@ -232,5 +232,5 @@ def _quoted(text: str) -> str:
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'").replace("\n", " ") + "'"
 
 
-def _mark(mark: Spec, **encoding: Spec) -> Spec:
+def _mark(mark: Spec, **encoding: Any) -> Spec:
     return {"mark": mark, "encoding": encoding}
