@@ -16,6 +16,7 @@ from sn_eval.present.report.model import Column, Grid, Row
 SHOWN = 300  # dots of a panel, at most
 PANEL, COLUMNS = 185, 3  # pixels of a panel's side; panels in a row
 LOOKS = ("baseline", "searched")
+COMMAS = {"ja": "、", "en": ", "}
 
 
 def show(page: Page) -> None:
@@ -58,7 +59,7 @@ def headline(page: Page, found: Sequence[Alignment], reward: str) -> str:
     if not apart:
         return page("lab.against.no_independent", reward=reward)
     groups = {sign: [each.judge.label for each in apart if each.sign == sign] for sign in (1, 0, -1)}
-    named = {sign: page("lab.comma").join(names) for sign, names in groups.items()}
+    named = {sign: COMMAS[page.lang].join(names) for sign, names in groups.items()}
     among = page("lab.among", names=named[1]) if groups[1] else ""
     parts = [page("lab.against.agrees", reward=reward, count=len(groups[1]), of=len(apart), names=among)]
     if groups[-1]:

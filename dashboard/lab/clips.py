@@ -79,6 +79,9 @@ def _of_the_run(page: Page, *, disabled: bool) -> list[Clip]:
     """Videos of one prompt's cells, and those that were chosen before."""
     cells = {cell.cell: cell for cell in page.open.run.plan.cells if cell.cell in page.open.run.records()}
     prompts = list(dict.fromkeys(cell.prompt for cell in cells.values()))
+    if not cells:
+        st.info(page("lab.clips.no_videos"), icon=":material/videocam_off:")
+        return []
     chosen = [cell for cell in state.asked(CELLS).split(",") if cell in cells][: scoring.MOST]
     prompt = state.pick(
         page("lab.prompt"), {str(n): text for n, text in enumerate(prompts)}, PROMPT, disabled=disabled
@@ -88,7 +91,8 @@ def _of_the_run(page: Page, *, disabled: bool) -> list[Clip]:
     if not there:
         st.info(page("lab.clips.no_videos"), icon=":material/videocam_off:")
         return []
-    names = {name: clip_name(cells[name].arm, cells[name].prompt, cells[name].repeat) for name in there}
+    several = len({cells[name].prompt for name in there}) > 1
+    names = {name: clip_name(cells[name].arm, cells[name].prompt * several, cells[name].repeat) for name in there}
     widget = f"lab-clips-{prompt}"
     if widget not in st.session_state:
         st.session_state[widget] = [name for name in chosen if name in names] or there[:FIRST]
@@ -105,12 +109,13 @@ def _of_the_run(page: Page, *, disabled: bool) -> list[Clip]:
 
 
 def clip_name(arm: str, prompt: str, repeat: int) -> str:
-    """What a video of the run is called.
+    """What a video of the run is called. prompt: "" where all are of the same.
 
-    >>> clip_name("plain", "a hill", 1)
-    'plain · a hill · #1'
+    >>> clip_name("plain", "a hill", 1), clip_name("plain", "", 1)
+    ('plain · a hill · #1', 'plain · #1')
     """
-    return f"{arm} · {prompt if len(prompt) <= LONG else prompt[: LONG - 1] + '…'} · #{repeat}"
+    short = prompt if len(prompt) <= LONG else prompt[: LONG - 1] + "…"
+    return " · ".join(part for part in (arm, short, f"#{repeat}") if part)
 
 
 def _uploaded(page: Page, *, disabled: bool) -> list[Clip]:
