@@ -6,10 +6,10 @@ PYTEST_ARGS ?= -n auto --maxprocesses 4
 BENCH_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint bench
+.PHONY: help install demo test lint bench screenshots
 
 help:  ## this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
 
 install: $(STAMP)  ## create .venv with the tested versions (a second call is instant)
 
@@ -34,3 +34,6 @@ test: lint  ## lint, then every test
 
 bench: $(STAMP)  ## speed: overhead of the search, batching against a loop, memory of long runs
 	$(BIN)/python -m benchmarks.speed $(BENCH_ARGS)
+
+screenshots: $(STAMP)  ## every page of the dashboard in both languages, as pictures in build/screenshots/
+	$(BIN)/python tests/dashboard/screenshots.py

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 from urllib.request import urlopen
@@ -21,6 +22,7 @@ from dashboard.app import PAGES
 
 ROOT = Path(__file__).resolve().parents[1]
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+FONTS = Path(str(find_spec("matplotlib_fontja").origin)).with_name("fonts")  # carries a Japanese one
 LOCALES = {"ja": "ja-JP", "en": "en-US"}
 FAMILIES = '<match target="pattern"><edit name="family" mode="append"><string>IPAexGothic</string></edit></match>'
 FIRST = next(iter(PAGES))
@@ -59,11 +61,9 @@ def _installed() -> str | None:
 
 def launch(playwright: Playwright, executable: str, scratch: Path) -> Browser:
     """A headless one. It finds the font that comes with the project, since a bare machine has no Japanese one."""
-    import matplotlib_fontja
-
-    fonts, settings = Path(matplotlib_fontja.__file__).with_name("fonts"), scratch / "fonts.conf"
+    settings = scratch / "fonts.conf"
     include = '<include ignore_missing="yes">/etc/fonts/fonts.conf</include>'
-    settings.write_text(f"<fontconfig>{include}<dir>{fonts}</dir>{FAMILIES}</fontconfig>", "utf-8")
+    settings.write_text(f"<fontconfig>{include}<dir>{FONTS}</dir>{FAMILIES}</fontconfig>", "utf-8")
     env = {**os.environ, "FONTCONFIG_FILE": str(settings)}
     return playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"], env=env)
 

@@ -74,7 +74,7 @@ def lang(request) -> str:
 
 @pytest.fixture
 def visitor(browser, server) -> Iterator[Callable[..., Visit]]:
-    """Opens tabs of different people. A test fails where one logs an error, opens a dialog or leaves for another host."""
+    """Opens tabs of different people. A test fails where one logs an error, opens a dialog or asks another host."""
     visits: list[Visit] = []
 
     def arrive(**how: str) -> Visit:
