@@ -73,7 +73,7 @@ def test_progress_tells_done_damaged_failed_and_waiting_apart(run):
 def test_records_are_read_once_until_a_cell_changes(run, monkeypatch):
     readings = []
     reads = snapshot.recorded
-    monkeypatch.setattr(snapshot, "recorded", lambda store: readings.append(store) or reads(store))
+    monkeypatch.setattr(snapshot, "recorded", lambda store, **how: readings.append(store) or reads(store, **how))
     folder = RunFolder.open(run)
     folder.records(), folder.damaged(), folder.progress()
     assert len(readings) == 1
