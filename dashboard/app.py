@@ -44,7 +44,7 @@ def _choose_run(lang: state.Lang) -> None:
     except ResultsError:
         return
     if state.asked(state.RUN) in (*ids, ""):
-        st.selectbox(say(lang, "app.run"), ids, key=state.RUN, bind="query-params")
+        st.query_params[state.RUN] = state.pick(say(lang, "app.run"), {name: name for name in ids}, state.RUN)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """What every page begins and ends with: its title, the run, what a reader must know first, and the footer."""
 
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -12,6 +13,8 @@ from sn_eval.present.report.build import build
 from sn_eval.present.report.model import Report
 from sn_eval.present.report.teller import Teller
 from sn_eval.results.files import ResultsError
+
+LISTED = re.compile(r"^(\d*)([-+.)])(?= )")  # how a line begins that Markdown makes an item of a list
 
 
 @dataclass(frozen=True)
@@ -94,12 +97,15 @@ def _notices(page: Page) -> None:
 
 
 def plain(text: str) -> str:
-    """Text of others as Markdown shows it literally: no link, picture, formula or markup of theirs is followed.
+    """Text of others as Markdown shows it literally, on one line: no link, picture, formula or markup is followed.
 
     >>> plain("[a](b) $x$ <script>")
     '\\\\[a\\\\](b) \\\\$x\\\\$ &lt;script&gt;'
+    >>> plain("1. one\\n- two"), plain("- two"), plain("-1.5 points")
+    ('1\\\\. one - two', '\\\\- two', '-1.5 points')
     """
-    escaped = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    escaped = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     for sign in "\\`*_[]$~|#:":
         escaped = escaped.replace(sign, f"\\{sign}")
-    return escaped
+    escaped = LISTED.sub(r"\1\\\2", escaped)
+    return escaped.replace("www.", "www\\.")

@@ -9,7 +9,7 @@ from dashboard import figures, grids, links, media, state
 from dashboard.page import Page, begin, plain
 from dashboard.tree import drawing, frames, reading
 from dashboard.tree.choose import PIECE, WINDOW, choose
-from dashboard.tree.pictures import Sprite, of_tree
+from dashboard.tree.pictures import Sprite
 from sn_eval.decision.findings import PreviewValue
 from sn_eval.present.search_telling import Telling, figure, pairs_grid
 from sn_eval.present.search_tree import gains_chart, names_of, pairs_chart, parts_chart
@@ -71,7 +71,7 @@ def _read(page: Page, cell: Planned) -> Shown | None:
         return None
     _notices(page, tree, record)
     told = Telling(page.lang, tree, page.open.experiment.rollout.use == "chunk")
-    sprite = of_tree(_sprite(page, cell.cell), tree)
+    sprite = _sprite(page, cell.cell)
     return Shown(cell, record, tree, told, largest_rescue(tree), sprite, _plain_cell(page, cell))
 
 

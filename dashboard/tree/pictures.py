@@ -3,23 +3,20 @@
 from dataclasses import dataclass
 from html import escape
 
-from sn_eval.results.search_tree import PLAIN_KEY, Node, Tree
+from sn_eval.results.search_tree import PLAIN_KEY, Node
 from sn_eval.results.thumbnails import Kind, Thumbnails
 
 
 @dataclass(frozen=True)
 class Sprite:
-    """Where the picture is, and which tile is whose.
-
-    Whole videos that were made side by side share the names of their tiles, so `of_tree` has none for them.
-    """
+    """Where the picture is, and which tile is whose."""
 
     url: str
     tiles: Thumbnails
 
     def of(self, node: Node, kind: Kind, size: int, about: str) -> str:
         """A candidate's tile as HTML, its longer side `size` pixels; "" where there is none."""
-        return self.at(kind, node.step, node.key, size, about)
+        return self._at(self.tiles.corner(kind, node.step, node.key, node.seed), size, about)
 
     def seen(self, node: Node, size: int, about: str) -> str:
         """What the search saw of a candidate: its preview, else the finished piece."""
@@ -27,11 +24,9 @@ class Sprite:
 
     def plain(self, step: int, size: int, about: str) -> str:
         """The end of a piece of the plain sampler's own video, in a cell that made one."""
-        return self.at("final", step, PLAIN_KEY, size, about)
+        return self._at(self.tiles.corner("final", step, PLAIN_KEY), size, about)
 
-    def at(self, kind: Kind, step: int, key: str, size: int, about: str) -> str:
-        """A tile by its name."""
-        corner = self.tiles.corner(kind, step, key)
+    def _at(self, corner: tuple[int, int] | None, size: int, about: str) -> str:
         if corner is None:
             return ""
         width, height = self.tiles.tile
@@ -42,8 +37,3 @@ class Sprite:
             f"background-position:-{lay[2]}px -{lay[3]}px;width:{lay[4]}px;height:{lay[5]}px"
         )
         return f'<span class="sn-tile" role="img" aria-label="{escape(about)}" style="{escape(look)}"></span>'
-
-
-def of_tree(sprite: Sprite | None, tree: Tree) -> Sprite | None:
-    """The sprite where its tiles tell this tree's candidates apart."""
-    return None if tree.kind == "videos" else sprite

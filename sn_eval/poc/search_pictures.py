@@ -36,11 +36,11 @@ Tile = UInt8[Tensor, "3 h w"]
 class SearchTap:
     """A rollout that remembers, small, how the first candidates' previews and pieces ended.
 
-    tiles: by kind ("preview" or "final"), step and key of the candidate; a later look replaces an earlier one.
+    tiles: by the candidate's name; a later look replaces an earlier one.
     """
 
     rollout: Any
-    tiles: dict[tuple[str, int, str], Tile] = field(default_factory=dict)
+    tiles: dict[thumbnails.Name, Tile] = field(default_factory=dict)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.rollout, name)
@@ -64,7 +64,8 @@ class SearchTap:
         return finished
 
     def _keep(self, kind: str, branch: Branch, frames: Float[Tensor, "t 3 H W"] | None) -> None:
-        name = (kind, branch.candidate.parent.depth, f"{branch.candidate.key:016x}")
+        parent = branch.candidate.parent
+        name = (kind, parent.depth, f"{branch.candidate.key:016x}", parent.seed)
         if frames is not None and len(frames) and (name in self.tiles or len(self.tiles) < TILES):
             self.tiles[name] = _small(frames[-1:])
 
@@ -80,7 +81,7 @@ def save_pictures(folder: Path, text: str, label: str, strip: Strip, tap: Search
     save_image(
         contact_sheet(rows, strip.times[: len(strip.frames)], caption=text, fps=fps), folder / "contact_sheet.png"
     )
-    if any(kind == "preview" for kind, _, _ in tap.tiles):
+    if any(kind == "preview" for kind, *_ in tap.tiles):
         save_image(search_sheet(folder / "trace.jsonl", tap, text, label.partition("\n")[0]), folder / "search.png")
     if tap.tiles:
         _save_tiles(folder, tap)
@@ -113,8 +114,8 @@ def search_sheet(trace: Path, tap: SearchTap, text: str, method: str) -> Image.I
     return contact_sheet(rows, list(range(1, width + 1)), caption=caption)
 
 
-def _name(row: dict[str, Any]) -> tuple[str, int, str]:
-    return (row["kind"], row["step"], row["key"])
+def _name(row: dict[str, Any]) -> thumbnails.Name:
+    return (row["kind"], row["step"], row["key"], row["seed"])
 
 
 def _save_tiles(folder: Path, tap: SearchTap) -> None:

@@ -15,16 +15,18 @@ from sn_eval.results.files import ResultsError, write_whole
 PICTURE, INDEX = "candidates.jpg", "candidates.json"
 
 Kind = Literal["preview", "final"]
+Name = tuple[str, int, str, int]
+"""(kind, step, key of the candidate, its seed): videos that were made side by side share keys, not seeds."""
 
 
 @dataclass(frozen=True)
 class Thumbnails:
-    """Tiles of equal size in rows of `columns`. places: (kind, step, key of the candidate) → number of its tile."""
+    """Tiles of equal size in rows of `columns`. places: number of each tile."""
 
     picture: Path
     tile: tuple[int, int]
     columns: int
-    places: Mapping[tuple[str, int, str], int]
+    places: Mapping[Name, int]
 
     @property
     def size(self) -> tuple[int, int]:
@@ -32,9 +34,13 @@ class Thumbnails:
         rows = -(-len(self.places) // self.columns)
         return self.columns * self.tile[0], rows * self.tile[1]
 
-    def corner(self, kind: Kind, step: int, key: str) -> tuple[int, int] | None:
-        """(x, y) of a candidate's tile in pixels; None where it has none."""
-        place = self.places.get((kind, step, key))
+    def corner(self, kind: Kind, step: int, key: str, seed: int | None = None) -> tuple[int, int] | None:
+        """(x, y) of a tile in pixels; None where the candidate has none. seed None: of the first video with one."""
+        if seed is None:
+            names = (name for name in self.places if name[:3] == (kind, step, key))
+            place = self.places.get(next(names, ("", 0, "", 0)))
+        else:
+            place = self.places.get((kind, step, key, seed))
         return None if place is None else corner(place, self.columns, self.tile)
 
 
@@ -47,7 +53,7 @@ def corner(place: int, columns: int, tile: tuple[int, int]) -> tuple[int, int]:
     return place % columns * tile[0], place // columns * tile[1]
 
 
-def save_index(folder: Path, tile: tuple[int, int], columns: int, places: Mapping[tuple[str, int, str], int]) -> None:
+def save_index(folder: Path, tile: tuple[int, int], columns: int, places: Mapping[Name, int]) -> None:
     """Write `candidates.json`, whole or not at all."""
     names = sorted(places, key=lambda name: places[name])
     text = json.dumps({"tile": tile, "columns": columns, "tiles": names}, separators=(",", ":"))
@@ -62,7 +68,7 @@ def load_thumbnails(folder: Path) -> Thumbnails | None:
     try:
         found = json.loads(path.read_bytes())
         width, height = map(int, found["tile"])
-        names = [(str(kind), int(step), str(key)) for kind, step, key in found["tiles"]]
+        names = [(str(kind), int(step), str(key), int(seed)) for kind, step, key, seed in found["tiles"]]
         columns = int(found["columns"])
     except OSError as error:
         raise ResultsError(f"cannot read {path}: {error.strerror}.") from error

@@ -47,7 +47,7 @@ def run(folder, reward, method, knobs, rollout="chunk", how=None, size=8):
 )  # fmt: skip
 def test_every_row_of_a_trace_has_its_tile(tmp_path, bright, method, knobs):
     rows, found = run(tmp_path / "out", bright, method, knobs)
-    assert {(row["kind"], row["step"], row["key"]) for row in rows} == set(found.places)
+    assert {(row["kind"], row["step"], row["key"], row["seed"]) for row in rows} == set(found.places)
     with Image.open(found.picture) as picture:
         assert picture.size == found.size
 
@@ -57,7 +57,7 @@ def test_a_final_tile_is_the_last_frame_of_its_piece(tmp_path, bright):
     frames = read_video(tmp_path / "out" / "video.mp4").float()
     sheet = np.asarray(Image.open(found.picture)).astype(float)
     for row in rows:
-        x, y = found.corner("final", row["step"], row["key"])
+        x, y = found.corner("final", row["step"], row["key"], row["seed"])
         tile = sheet[y : y + found.tile[1], x : x + found.tile[0]].mean((0, 1))
         frame = frames[(row["step"] + 1) * 4].mean((1, 2)).numpy()  # one start frame, then chunks of four
         assert np.abs(tile - frame).max() < 12, row["step"]
@@ -66,7 +66,7 @@ def test_a_final_tile_is_the_last_frame_of_its_piece(tmp_path, bright):
 def test_a_queue_has_tiles_of_its_previews(tmp_path, bright):
     how = {"steps": 4, "chunks": 3}
     rows, found = run(tmp_path / "out", bright, "scaling_noise", {"beams": 1, "candidates": 2, "look": 1}, "fifo", how)
-    previews = {(row["kind"], row["step"], row["key"]) for row in rows if row["kind"] == "preview"}
+    previews = {(row["kind"], row["step"], row["key"], row["seed"]) for row in rows if row["kind"] == "preview"}
     assert previews
     assert previews <= set(found.places)
 

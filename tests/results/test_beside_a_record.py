@@ -30,13 +30,15 @@ def test_damaged_curves_are_one_line(tmp_path, text):
 
 def test_tiles_are_found_by_kind_step_and_key(tmp_path):
     Image.new("RGB", (6, 8)).save(tmp_path / PICTURE)
-    save_index(tmp_path, (3, 4), 2, {("preview", 0, "a"): 0, ("preview", 0, "b"): 1, ("final", 0, "a"): 2})
+    save_index(tmp_path, (3, 4), 2, {("preview", 0, "a", 7): 0, ("preview", 0, "b", 7): 1, ("final", 0, "a", 7): 2})
     found = load_thumbnails(tmp_path)
     assert found is not None
     assert found.size == (6, 8)
+    assert found.corner("final", 0, "a", 7) == (0, 4)
+    assert found.corner("preview", 0, "b", 7) == (3, 0)
+    assert found.corner("final", 0, "a", 8) is None
     assert found.corner("final", 0, "a") == (0, 4)
-    assert found.corner("preview", 0, "b") == (3, 0)
-    assert found.corner("final", 0, "b") is None
+    assert found.corner("final", 1, "a") is None
 
 
 def test_no_tiles_are_none(tmp_path):
