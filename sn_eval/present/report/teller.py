@@ -144,7 +144,7 @@ class Teller:
         return self._inputs(", ".join(self.findings.watermark))
 
     def _inputs(self, keys: str) -> str:
-        return self("example.and").join(map(self.input, keys.split(", ")))
+        return ("、" if self.lang == "ja" else ", ").join(map(self.input, keys.split(", ")))
 
     def source(self, name: str) -> str:
         """Where an amount comes from."""

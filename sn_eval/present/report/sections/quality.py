@@ -22,6 +22,7 @@ from sn_eval.present.report.model import (
     Series,
 )
 from sn_eval.present.report.teller import Teller
+from sn_eval.present.scaling_words import scaling_words
 from sn_eval.results.experiment import ACCEPTANCE
 
 STEPS = 40  # points of a fitted curve
@@ -337,7 +338,7 @@ def _fits(t: Teller, fits: Sequence[ScalingFit]) -> Grid:
     rows = tuple(
         Row(
             (fit.method, t.outcome(fit.outcome), fit.ceiling.value, fit.ceiling.low, fit.ceiling.high, fit.rate.value,
-             fit.saturates_at, t.unit(fit.unit), fit.words),
+             fit.saturates_at, t.unit(fit.unit), scaling_words(t, fit)),
             ("", "", t.key(f"scaling/{fit.method}/{fit.outcome}/ceiling"), "", "",
              t.key(f"scaling/{fit.method}/{fit.outcome}/rate"),
              t.key(f"scaling/{fit.method}/{fit.outcome}/saturates"), "", ""),
