@@ -9,7 +9,7 @@ from browsing import LOCALES, NoBrowser, Visit, chromium, launch, serving
 from filelock import FileLock
 from findings import folder
 from playwright.sync_api import Browser, sync_playwright
-from small_run import made
+from small_run import NAME, made
 
 SHOWN = ("complete", "provisional", "failing", "awkward", "empty", "imported")
 
@@ -22,22 +22,33 @@ def shared(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def runs(shared) -> Path:
-    """Runs of every kind, one of them damaged and one really made; written by the first worker that asks."""
-    place = shared / "dashboard-runs"
-    with FileLock(shared / "dashboard-runs.lock"):
+def hills(shared) -> Path:
+    """The small run that was really made; by the first worker that asks."""
+    return _once(shared / "dashboard-made", made) / NAME
+
+
+@pytest.fixture(scope="session")
+def runs(shared, hills) -> Path:
+    """Runs of every kind, one of them damaged and one really made."""
+    return _once(shared / "dashboard-runs", lambda place: _write(place, hills))
+
+
+def _once(place: Path, write: Callable[[Path], object]) -> Path:
+    """A folder that one worker writes while the others wait."""
+    with FileLock(place.with_suffix(".lock")):
         if not place.exists():
-            _write(shared / "dashboard-runs.partial").rename(place)
+            partial = place.with_suffix(".partial")
+            write(partial)
+            partial.rename(place)
     return place
 
 
-def _write(place: Path) -> Path:
-    made(place)
+def _write(place: Path, hills: Path) -> None:
+    shutil.copytree(hills, place / NAME)
     for name in SHOWN:
         shutil.copytree(folder(name), place / name)
     shutil.copytree(folder("provisional"), place / "corrupt")
     (place / "corrupt" / "spec.yaml").write_text("name: [", "utf-8")
-    return place
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import streamlit as st
 from findings import folder
-from small_run import made
+from small_run import NAME as HILLS
 from streamlit.testing.v1 import AppTest
 
 from dashboard.app import FOLDER, PAGES
@@ -99,7 +99,6 @@ def _both(*harms: Callable[[Path], None]) -> Callable[[Path], None]:
     return harm
 
 
-HILLS = "hills"  # really made, with videos, traces, tiles and curves
 MAIN = {
     "full": State("illustrative", _nothing, "example.watermark"),
     "empty": State("empty", _nothing, "app.empty"),
@@ -135,18 +134,14 @@ STATES = MAIN | OTHER | UNREADABLE
 
 
 @pytest.fixture(scope="module")
-def state(tmp_path_factory) -> Callable[[str], Path]:
+def state(tmp_path_factory, hills) -> Callable[[str], Path]:
     """The folder of a state; made once."""
     root = tmp_path_factory.mktemp("states")
 
     @cache
-    def whole(name: str) -> Path:
-        return made(root / "whole") if name == HILLS else folder(name)
-
-    @cache
     def harmed(name: str) -> Path:
         place = root / re.sub(r"\W+", "-", name)
-        shutil.copytree(whole(STATES[name].of), place)
+        shutil.copytree(hills if STATES[name].of == HILLS else folder(STATES[name].of), place)
         STATES[name].harm(place)
         return place
 
@@ -163,7 +158,7 @@ def fresh() -> Iterator[None]:
     st.cache_data.clear()
 
 
-def shown(monkeypatch: pytest.MonkeyPatch, place: Path, key: str, **query: str) -> AppTest:
+def shown(monkeypatch: pytest.MonkeyPatch, place: Path, key: str, /, **query: str) -> AppTest:
     """A page by itself, drawn once."""
     monkeypatch.setenv(VARIABLE, json.dumps(asdict(Settings(str(place)))))
     test = AppTest.from_file(str(FOLDER / f"{key}.py"), default_timeout=120)
@@ -231,8 +226,8 @@ def test_a_run_that_is_not_there_is_said(monkeypatch, state):
 
 @cache
 def _names() -> frozenset[str]:
-    """What the code asks the address for: `asked("x")`, and keys of widgets that are kept there."""
+    """Every short word in the code: whatever a page asks the address for is among them."""
     text = "\n".join(path.read_text("utf-8") for path in FOLDER.parent.rglob("*.py"))
-    found = set(re.findall(r"asked\(\"([\w-]+)\"\)", text)) | set(re.findall(r"key=\"([\w-]+)\"", text))
-    found |= set(re.findall(r"^[A-Z_]+ = \"([\w-]+)\"", text, re.MULTILINE))
-    return frozenset(found - {"lang", "run"})
+    found = set(re.findall(r'"([a-z][a-z0-9_-]{0,11})"', text)) - {"lang", "run"}
+    assert {"cell", "part", "outcome", "tab"} <= found
+    return frozenset(found)
