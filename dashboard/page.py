@@ -89,11 +89,14 @@ def _notices(page: Page) -> None:
     elif run.state == "partial":
         st.warning(page("app.partial", done=done.done, planned=done.planned), icon=":material/hourglass_top:")
     if run.damaged:
-        st.warning(page("app.damaged", count=len(run.damaged), first=plain(next(iter(run.damaged.values())))),
-                   icon=":material/broken_image:")  # fmt: skip
+        first = next(iter(run.damaged.values())).replace(f"{run.run.folder}/", "")
+        text = page("app.damaged", count=len(run.damaged), first=plain(first))
+        st.warning(text, icon=":material/broken_image:")
     if page.report.watermark:
         head, inputs = page.report.watermark
-        st.warning(f"**{plain(head)}** {plain(inputs)}", icon=":material/warning:")
+        st.warning(f"**{plain(head)}**", icon=":material/warning:")
+        with st.expander(page("app.examples", count=len(run.findings.watermark))):
+            st.markdown(plain(inputs))
 
 
 def plain(text: str) -> str:

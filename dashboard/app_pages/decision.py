@@ -69,7 +69,7 @@ def _why(page: Page) -> None:
     with right:
         st.subheader(page("decision_page.risk"))
         first, *others = risks(page)
-        st.markdown(f"**▲ {plain(first)}**")
+        st.markdown(f"**⚠ {plain(first)}**")
         for sentence in others:
             st.markdown(plain(sentence))
 

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from html import escape
+from pathlib import Path
 
 import streamlit as st
 
@@ -89,7 +90,7 @@ def _followed(page: Page) -> Following:
 
 def _standing(page: Page, found: Following, every: int | None) -> None:
     """Whether it is finished, running or stopped, and the command that goes on with it."""
-    where = page.open.run.folder
+    where = short(page.open.run.folder)
     if found.open == 0:
         st.success(page("runs_page.finished"), icon=":material/check_circle:")
         if not page.open.demo:
@@ -103,6 +104,12 @@ def _standing(page: Page, found: Following, every: int | None) -> None:
         st.caption(page("runs_page.paused", time=time))
     if not page.open.demo and page.open.run.plan.kind == "generated":
         _command(page("runs_page.go_on"), f"sn-eval poc run {where}/spec.yaml --out {where}")
+
+
+def short(folder: Path) -> str:
+    """A run's folder as it is reached from where the server was started; its name alone where it lies elsewhere."""
+    here = Path.cwd()
+    return str(folder.relative_to(here)) if folder.is_relative_to(here) else folder.name
 
 
 def _under_way(page: Page, found: Following) -> None:
