@@ -84,7 +84,7 @@ def _form(page: Page, block: Form) -> None:
 
 def _facts(page: Page, block: Facts) -> None:
     cards = "".join(card(page, item) for item in block.items)
-    st.html(f'<div class="sn-facts">{cards}</div>')
+    st.html(f'<div class="sn-facts" lang="{page.lang}">{cards}</div>')  # lines end between phrases of the language
 
 
 def card(page: Page, item: Fact) -> str:

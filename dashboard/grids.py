@@ -18,6 +18,8 @@ LOOKS = {
     "chosen": "word.chosen", "baseline": "word.baseline", "searched": "blocks.searched", "example": "example.mark",
     "total": "blocks.total",
 }  # fmt: skip
+ALSO = {"example": "example.word"}  # what a cell may say instead
+LETTER, MARGIN = 9, 22  # pixels of a digit, and around a number
 PRINTF: dict[Format, str] = {"percent": "%.{digits}f %%", "points": "%+.{digits}f pt", "p": "%.3f", "integer": "%.0f"}
 HUNDREDS = ("percent", "points")
 
@@ -115,16 +117,25 @@ def columns_of(told: Grid, lang: Lang) -> dict[str, Any]:
         width: Any = "large" if column.wide else None
         if is_numeric(told, place):
             pattern = None if styled else PRINTF.get(column.format, "%.{digits}f").format(digits=column.digits)
+            width = width or _room(told, place)
             found[name_of(place)] = st.column_config.NumberColumn(column.heading, format=pattern, width=width)
         else:
             found[name_of(place)] = st.column_config.TextColumn(column.heading, width=width)
     return found
 
 
+def _room(told: Grid, place: int) -> int | None:
+    """Pixels for figures that are longer than their title: else a wide column beside them cuts them off."""
+    column = told.columns[place]
+    longest = max((len(shown(row.cells[place], column)) for row in told.rows[:STYLED]), default=0)
+    return LETTER * longest + MARGIN if longest > len(column.heading) else None
+
+
 def with_looks(told: Grid, lang: Lang) -> Grid:
     """Rows that differ from the others say so in words, in a first column, where none of their cells does already."""
     words = [say(lang, LOOKS[row.look]) if row.look in LOOKS else "" for row in told.rows]
-    if all(word in (*row.cells, "") for word, row in zip(words, told.rows, strict=True)):
+    other = {look: say(lang, key) for look, key in ALSO.items()}
+    if all({word, other.get(row.look)} & {*row.cells, ""} for word, row in zip(words, told.rows, strict=True)):
         return told
     rows = tuple(Row((word, *row.cells), look=row.look) for word, row in zip(words, told.rows, strict=True))
     return Grid(told.key, told.title, (Column(say(lang, "blocks.mark")), *told.columns), rows, told.note, told.long)

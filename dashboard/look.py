@@ -27,7 +27,9 @@ button[role="radio"][aria-checked="true"] *, button[aria-pressed="true"] * {colo
 .sn-provisional {background: #f2f2f2; border-color: #595959} .sn-provisional .sn-sign {background: #595959}
 .sn-facts {display: grid; grid-template-columns: repeat(auto-fit, minmax(11.5rem, 1fr)); gap: .8rem;}
 .sn-fact {border: 1px solid #d0d0d0; border-top: .3rem solid #8a8a8a; border-radius: .4rem; padding: .7rem .9rem;
-  background: #fff; color: #1a1a1a; break-inside: avoid; word-break: keep-all; overflow-wrap: break-word;}
+  background: #fff; color: #1a1a1a; break-inside: avoid; word-break: keep-all; word-break: auto-phrase;
+  overflow-wrap: break-word;}
+.sn-fact:only-child {max-width: 26rem;}
 .sn-fact .tied {white-space: nowrap;}
 .sn-fact.sn-good {border-top-color: #00735a} .sn-fact.sn-bad {border-top-color: #a63c00}
 .sn-fact.sn-open {border-top-color: #8a5a00}

@@ -49,7 +49,7 @@ def about(found: HeatMap, t: Teller) -> str:
     whole = t(f"heat_map.{found.pays}")
     told = {"x": t.input(found.x.key), "y": t.input(found.y.key), "now": t.money(found.now, signed=True)}
     note = t("heat_map.uplift_note") if UPLIFT in (found.x.key, found.y.key) else ""
-    return " ".join(filter(None, (t("heat_map.about", **told), whole, note)))
+    return " ".join(filter(None, (t("heat_map.about", **told), whole, note, t("heat_map.median_note"))))
 
 
 def table(found: HeatMap, t: Teller) -> Grid:
@@ -116,7 +116,7 @@ def _cells(found: HeatMap, lang: Lang) -> list[Spec]:
 
 
 def _line(found: HeatMap, x: Spec, y: Spec, t: Teller) -> list[Spec]:
-    """The break-even, black on white, with its name at its end."""
+    """The break-even, black on white, with its name above the field."""
     if len(found.line) < 2:
         return []
     rows = [{"x": a, "y": b, "place": place} for place, (a, b) in enumerate(found.line)]
@@ -125,28 +125,24 @@ def _line(found: HeatMap, x: Spec, y: Spec, t: Teller) -> list[Spec]:
         _layer(rows, {"type": "line", "strokeWidth": width, "color": colour, "strokeDash": dash}, way)
         for width, colour, dash in ((5, "white", [1, 0]), (2, "black", [6, 3]))
     ]
-    last = {**rows[-1], "text": t("heat_map.line")}
-    return [*lines, *_words(last, x, y, {"align": "right", "dx": -6, "dy": -9})]
+    return [*lines, _above(f"╌╌ {t('heat_map.line')}", {"align": "right"}, WIDTH)]
 
 
 def _here(found: HeatMap, x: Spec, y: Spec, t: Teller) -> list[Spec]:
     """Where the business stands."""
-    row = {"x": found.x.now, "y": found.y.now, "text": t("heat_map.here", saving=t.money(found.now, signed=True))}
+    row = {"x": found.x.now, "y": found.y.now}
+    told = t("heat_map.here", saving=t.money(found.now, signed=True))
     point = {
         "type": "point", "shape": "diamond", "size": 190, "fill": "white", "fillOpacity": 1, "stroke": "black",
         "strokeWidth": 2, "opacity": 1,
     }  # fmt: skip
-    left = found.x.now > (found.x.edges[0] + found.x.edges[-1]) / 2 + 1e-12
-    side = {"align": "right", "dx": -12} if left else {"align": "left", "dx": 12}
-    return [_layer([row], point, {"x": x, "y": y}), *_words(row, x, y, {**side, "dy": 13, "fontWeight": "bold"})]
+    return [_layer([row], point, {"x": x, "y": y}), _above(f"◇ {told}", {"align": "left", "fontWeight": "bold"}, 0)]
 
 
-def _words(row: Spec, x: Spec, y: Spec, look: Spec) -> list[Spec]:
-    """A word on a halo."""
-    at = {"x": x, "y": y, "text": {"field": "text"}}
-    mark = {"type": "text", "fontSize": 12, **look}
-    halo = {**mark, "stroke": "white", "strokeWidth": 5, "strokeJoin": "round", "color": "white"}
-    return [_layer([row], halo, at), _layer([row], {**mark, "color": "black"}, at)]
+def _above(text: str, look: Spec, x: int) -> Spec:
+    """A line of the legend above the field, where it covers no number."""
+    mark = {"type": "text", "fontSize": 12, "color": "black", **look}
+    return _layer([{"text": text}], mark, {"x": {"value": x}, "y": {"value": -12}, "text": {"field": "text"}})
 
 
 def _axis(side: Side, field: str, t: Teller) -> Spec:

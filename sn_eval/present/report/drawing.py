@@ -4,12 +4,14 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
+from sn_eval.present import words
 from sn_eval.present.charts import COLOURS, SHAPES
 from sn_eval.present.report.labels import Label, placed
 from sn_eval.present.report.model import Axis, Figure, Format, Lang, Point, Reference, Region, Series
 
 WIDTH, HEIGHT = 620, 340  # pixels of the field
 ROW = 34  # pixels of a row of a lying chart
+BESIDE = 8  # pixels between marks that share a place
 JAPANESE = "IPAexGothic, Hiragino Sans, Yu Gothic, Meiryo, Noto Sans CJK JP, sans-serif"
 GREY, DARK = "#767676", "#333333"
 BLUE, ORANGE, GREEN, BLACK = COLOURS[0], COLOURS[1], COLOURS[2], COLOURS[6]
@@ -50,9 +52,11 @@ def _plane(figure: Figure, lang: Lang) -> Spec:
     layers: list[Spec] = [*_region(figure.region, x, y), *lines]
     marked = [series.name for series in figure.series if series.draw != "step"]
     legend = _legend(marked, styles)
+    aside = _aside(figure)
     for series in figure.series:
         rows = _rows(series)
         colour, _ = styles[series.name]
+        shift = {"xOffset": aside[series.name]} if series.name in aside else {}
         if series.draw in ("line", "step", "marks+line"):
             joined = {"interpolate": "step-after"} if series.draw == "step" else {}
             dash = [5, 4] if series.draw == "step" or series.role == "model" else [1, 0]
@@ -61,11 +65,21 @@ def _plane(figure: Figure, lang: Lang) -> Spec:
         if series.draw in ("marks", "marks+line"):
             bounds = [row for row in rows if "low" in row]
             whisker = {"y": {**y, "field": "low"}, "y2": {"field": "high"}, "color": {"value": colour}}
-            layers.append(_layer(bounds, {"type": "rule", "strokeWidth": 1.6}, {"x": x, **whisker}))
+            layers.append(_layer(bounds, {"type": "rule", "strokeWidth": 1.6, **shift}, {"x": x, **whisker}))
             point = {"type": "point", "filled": True, "size": 150 if series.role == "chosen" else 90, "opacity": 1}
-            layers.append(_layer(rows, point, {"x": x, "y": y, **legend}))
+            layers.append(_layer(rows, {**point, **shift}, {"x": x, "y": y, **legend}))
     layers += _labels(figure.series, x, y)
     return {"layer": layers, "width": WIDTH, "height": HEIGHT}
+
+
+def _aside(figure: Figure) -> dict[str, float]:
+    """Pixels by which series of bare marks stand aside, where they share places and would cover each other."""
+    marked = [series for series in figure.series if series.draw == "marks"]
+    bare = [series for series in marked if any(point.low is not None for point in series.points)]
+    places = [point.x for series in bare for point in series.points]
+    if figure.kind != "line" or len(set(places)) == len(places):
+        return {}
+    return {series.name: BESIDE * (place - (len(bare) - 1) / 2) for place, series in enumerate(bare)}
 
 
 def _legend(names: Sequence[str], styles: dict[str, tuple[str, str]]) -> Spec:
@@ -188,21 +202,22 @@ def _lying(figure: Figure, lang: Lang) -> Spec:
 
 
 def _tornado(figure: Figure, lang: Lang) -> Spec:
-    """Bars from the middle to what each input's low and high end yield, the ends in words."""
+    """Bars from the middle to what each input's low and high end yield, the ends in figures and in a legend."""
     points = [point for series in figure.series for point in series.points]
     names = [str(point.x) for point in points]
     value, row = _channel(figure.y, "y", lang), _category(names)
-    layers: list[Spec] = []
-    for end, colour in (("low", BLUE), ("high", ORANGE)):
-        rows = [{"x": p.x, "from": p.y, "to": getattr(p, end)} for p in points if getattr(p, end) is not None]
-        bar = {"x": {**value, "field": "from"}, "x2": {"field": "to"}, "y": row}
-        layers.append(_layer(rows, {"type": "bar", "color": colour, "height": ROW * 0.55}, bar))
-        words = [{**each, "label": _end(point, end)} for each, point in zip(rows, points, strict=False)]
-        for left in (True, False):
-            side = [each for each in words if (each["to"] < each["from"]) is left]
-            text = {"type": "text", "align": "right" if left else "left", "dx": -5 if left else 5, "fontSize": 11}
-            at = {"x": {**value, "field": "to"}, "y": row, "text": {"field": "label"}}
-            layers.append(_layer(side, {**text, "color": DARK}, at))
+    ends = {"low": words.say(lang, "tornado.low"), "high": words.say(lang, "tornado.high")}
+    legend = {"orient": "top", "title": None, "columns": 2, "labelLimit": 300}
+    scale = {"domain": list(ends.values()), "range": [BLUE, ORANGE]}
+    colour = {"field": "end", "type": "nominal", "legend": legend, "scale": scale}
+    rows = [row for point in points for row in _ends(point, ends)]
+    bar = {"x": {**value, "field": "from"}, "x2": {"field": "to"}, "y": row, "color": colour}
+    layers: list[Spec] = [_layer(rows, {"type": "bar", "height": ROW * 0.55}, bar)]
+    for left in (True, False):
+        side = [each for each in rows if each["left"] is left]
+        text = {"type": "text", "align": "right" if left else "left", "dx": -5 if left else 5, "fontSize": 11}
+        at = {"x": {**value, "field": "edge"}, "y": row, "text": {"field": "label"}}
+        layers.append(_layer(side, {**text, "color": DARK}, at))
     layers += _references(figure.references, value, row)[:1]
     reach = [v for p in points for v in (p.y, p.low, p.high) if v is not None]
     spare = 0.24 * ((max(reach) - min(reach)) or 1.0)
@@ -211,10 +226,19 @@ def _tornado(figure: Figure, lang: Lang) -> Spec:
     return {"layer": layers, "width": WIDTH - 60, "height": ROW * len(names)}
 
 
-def _end(point: Point, end: str) -> str:
-    """The input at one end, as the label "low … high" has it."""
+def _ends(point: Point, ends: dict[str, str]) -> list[Spec]:
+    """A bar for each end that has a value; one's figure stands left and the other's right, so that none overlap."""
     low, _, high = point.label.partition(" … ")
-    return low if end == "low" else high
+    values = {"low": point.low, "high": point.high}
+    falls = point.low is not None and point.high is not None and point.high < point.low
+    rows = []
+    for end, label in (("low", low), ("high", high)):
+        to, left = values[end], (end == "low") is not falls
+        if to is not None and point.y is not None:
+            edge = min(point.y, to) if left else max(point.y, to)
+            row = {"x": point.x, "from": point.y, "to": to, "end": ends[end], "label": label}
+            rows.append({**row, "left": left, "edge": edge})
+    return rows
 
 
 def _bars(figure: Figure, lang: Lang) -> Spec:
@@ -224,6 +248,8 @@ def _bars(figure: Figure, lang: Lang) -> Spec:
     x = {"field": "x", "type": "nominal", "title": figure.x.title, "sort": names, "axis": {"labelAngle": 0}}
     rows = [row for series in figure.series for row in _rows(series)]
     legend = _legend([series.name for series in figure.series], styles)
+    if len(figure.series) == 1:  # the axis says what it is
+        legend["color"]["legend"] = None
     beside = {"xOffset": {"field": "series", "type": "nominal"}}
     bar = _layer(
         rows, {"type": "bar"}, {"x": x, "y": _channel(figure.y, "y", lang), "color": legend["color"], **beside}
