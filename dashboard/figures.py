@@ -14,6 +14,7 @@ from sn_eval.present.report.figure_table import figure_table
 from sn_eval.present.report.model import Figure, Grid
 
 SCALE = 2.0  # pixels of a PNG for each of the chart's own
+PAGE = '"Source Sans", "Source Sans Pro"'  # the page's own font, which Streamlit gives to axes
 USER = {"embedOptions": {"renderer": "svg", "actions": False}}  # sharp on paper; files are saved below the chart
 
 
@@ -50,9 +51,9 @@ def chart(
 
 
 def dressed(spec: Mapping[str, Any], lang: Lang) -> dict[str, Any]:
-    """The chart in this project's dress, with fonts that the reader's own machine has."""
-    font = {"font": JAPANESE} if lang == "ja" else {}
-    config = {**charts.DRESS, **font, **spec.get("config", {})}
+    """The chart in this project's dress, all of it in the page's font; without that in one of the reader's machine."""
+    font = f"{PAGE}, {JAPANESE if lang == 'ja' else charts.FONT}"
+    config = {**charts.DRESS, **spec.get("config", {}), "font": font}
     padding = spec.get("padding", 6)
     if not isinstance(padding, Mapping):  # Streamlit's page sets single sides of it
         padding = dict.fromkeys(("left", "top", "right", "bottom"), padding)

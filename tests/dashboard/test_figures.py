@@ -48,7 +48,9 @@ def test_every_kind_has_a_sentence_a_table_and_three_files(shown, lang):
     assert any(shown.about in each.value for each in at.caption)
     assert len(at.expander[0].dataframe) == 1
     assert len(at.get("download_button")) == 3
-    assert ("IPAexGothic" in spec["config"]["font"].split(",")[0]) is (lang == "ja")
+    page_font, _, own = spec["config"]["font"].split(", ")[:3]
+    assert "Source Sans" in page_font  # as Streamlit sets axes
+    assert ("IPAexGothic" in own) is (lang == "ja")
     assert "http" not in json.dumps({**spec, "$schema": ""})
 
 
