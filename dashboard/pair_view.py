@@ -189,21 +189,32 @@ def _score_rows(page: Page, found: Sequence[Attempt | None]) -> list[Row]:
 
 def _cost_rows(page: Page, found: Sequence[Attempt | None]) -> list[Row]:
     computes = [each.compute if each else None for each in found]
+    kept = page.open.run.records()
+    records = [kept[cell] for each in found if each for cell in each.cells if cell in kept]
     price = page.open.findings.price
     amounts = {
         "pair.nfe": [each.nfe if each else None for each in computes],
         "pair.device": [each.seconds if each else None for each in computes],
         "pair.wall": [each.wall if each else None for each in computes],
     }
-    sources = dict.fromkeys(page.teller.source(each.source) for each in computes if each and each.source != "none")
-    source = ", ".join(sources)
-    rows = [Row((page(key), *_cells(page, values), "", source)) for key, values in amounts.items()]
+    sources = {
+        "pair.nfe": [each.cost.nfe.source for each in records],
+        "pair.device": [each.source for each in computes if each],
+        "pair.wall": [each.cost.seconds.source for each in records],
+    }  # seconds of a CPU's device are wall time by its threads, which is an estimate; the others are the record's own
+    told_of = {key: _told_sources(page, each) for key, each in sources.items()}
+    rows = [Row((page(key), *_cells(page, values), "", told_of[key])) for key, values in amounts.items()]
     if price is not None:
         paid = [money(price, each) if each else None for each in computes]
         told = [page.teller.money(value) for value in paid]
         more = page.teller.money(paid[1] - paid[0], signed=True) if None not in paid else None  # type: ignore[operator]
         rows.append(Row((page("pair.money"), *told, more, "", page.teller.money_mark)))
     return rows
+
+
+def _told_sources(page: Page, sources: Sequence[str]) -> str:
+    """Whether amounts were measured or estimated, each word once."""
+    return ", ".join(dict.fromkeys(page.teller.source(each) for each in sources if each != "none"))
 
 
 def _cells(page: Page, values: Sequence[float | None]) -> tuple[Value, ...]:

@@ -1,6 +1,7 @@
 """比較/Compare: where an arm wins and where it loses, whether that is to be believed, and the videos behind it."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import streamlit as st
 
@@ -11,7 +12,7 @@ from dashboard.page import Page, begin, plain
 from sn_eval.decision.paired_dots import Asked, Dot, Duel, cells_of
 from sn_eval.decision.statistics import MIN_PROMPTS_FOR_BOOTSTRAP
 from sn_eval.present.paired_dots import PLACE, SELECT, dots_grid, paired_dots
-from sn_eval.present.report.model import Fact, Facts, Figure
+from sn_eval.present.report.model import Fact, Facts, Figure, Grid
 from sn_eval.present.report.sections.quality import result
 from sn_eval.present.scaling_words import scaling_words
 from sn_eval.results.experiment import ACCEPTANCE
@@ -152,7 +153,8 @@ def _prompts(page: Page, duel: Duel) -> None:
         found = figures.chart(page, "paired_dots", spec, table, about, select=SELECT)
         if duels.clicked("chart", found):
             _open(duel, found.get(PLACE))
-    _table(page, duel, first, shown)
+    with st.expander(page("compare_page.rows"), icon=":material/checklist:"):
+        _table(page, duel, first, shown)
 
 
 def _first(page: Page, count: int) -> int:
@@ -226,8 +228,16 @@ def _curves(page: Page) -> None:
     for block in page.report.section("scaling").blocks:
         if isinstance(block, Figure):
             figures.figure(page, block)
+        elif isinstance(block, Grid):
+            show(page, _without_remarks(block))
         else:
             show(page, block)
+
+
+def _without_remarks(told: Grid) -> Grid:
+    """The fitted numbers alone: what is to be said of each stands above in full, and would be cut off in a cell."""
+    rows = tuple(replace(row, cells=row.cells[:-1]) for row in told.rows)
+    return replace(told, columns=told.columns[:-1], rows=rows) if told.columns[-1].wide else told
 
 
 if __name__ == "__main__":
