@@ -149,7 +149,8 @@ def _plain_words(page: Page, shown: Shown) -> str:
     part, words = (shown.most.part.name if shown.most and shown.most.part else ""), ""
     ends = other.scores.get(f"{key}/{part}"), shown.record.scores.get(f"{key}/{part}")
     if ends[0] is not None and ends[1] is not None:
-        words = page("trajectory.headline.part", part=part, plain=figure(ends[0]), chosen=figure(ends[1]))
+        values = {"plain": figure(ends[0]), "chosen": figure(ends[1])}
+        words = page("trajectory.headline.part", part=shown.told.part(part), **values)
     return page("trajectory.basis.plain_cell", before=figure(before), after=figure(after), part=words)
 
 
@@ -334,8 +335,8 @@ def _table(page: Page, shown: Shown) -> None:
     with st.expander(page("trajectory.tree_table"), icon=":material/table_chart:"):
         grids.table(page, shown.told.tree_grid(near))
     st.download_button(
-        page("trajectory.save"), lambda: grids.csv_of(shown.told.tree_grid(steps)), f"{shown.cell.cell}.csv", "text/csv",
-        key="trajectory-csv", on_click="ignore", icon=":material/table:",
+        page("trajectory.save"), lambda: grids.csv_of(shown.told.tree_grid(steps)), f"{shown.cell.cell}.csv",
+        "text/csv", key="trajectory-csv", on_click="ignore", icon=":material/table:",
     )  # fmt: skip
 
 

@@ -14,7 +14,8 @@ from sn_eval.present.charts import COLOURS
 from sn_eval.present.report.model import Column, Grid, Row
 
 SHOWN = 300  # dots of a panel, at most
-PANEL, COLUMNS = 185, 3  # pixels of a panel's side; panels in a row
+PANEL, COLUMNS = 225, 3  # pixels of a panel's side; panels in a row
+EVEN = {"tickCount": 4, "labelFlush": True, "minExtent": 34}  # labels that would push one panel out of its row
 LOOKS = ("baseline", "searched")
 COMMAS = {"ja": "、", "en": ", "}
 
@@ -27,6 +28,8 @@ def show(page: Page) -> None:
         return
     reward = reward_of(page.open)
     st.markdown(f"#### {plain(headline(page, found, reward))}")
+    if told := details(page, found):
+        st.markdown("  \n".join(map(plain, told)))
     st.markdown(plain(within_words(page, found)))
     st.caption(page("lab.against.how"))
     panels = [(each, dots(page.open.run.plan, page.open.run.records(), each.judge)) for each in found if each.n > 1]
@@ -54,19 +57,25 @@ def reward_of(run: OpenRun) -> str:
 
 
 def headline(page: Page, found: Sequence[Alignment], reward: str) -> str:
-    """With how many independent judges the reward agrees over all videos, and which it goes against."""
-    apart = [each for each in found if not each.judge.searched and each.n > 1]
+    """With how many independent judges the reward agrees over all videos."""
+    apart = _independent(found)
     if not apart:
         return page("lab.against.no_independent", reward=reward)
-    groups = {sign: [each.judge.label for each in apart if each.sign == sign] for sign in (1, 0, -1)}
-    named = {sign: COMMAS[page.lang].join(names) for sign, names in groups.items()}
-    among = page("lab.among", names=named[1]) if groups[1] else ""
-    parts = [page("lab.against.agrees", reward=reward, count=len(groups[1]), of=len(apart), names=among)]
-    if groups[-1]:
-        parts.append(page("lab.against.opposes", names=named[-1]))
-    if groups[0]:
-        parts.append(page("lab.against.open", names=named[0]))
-    return "".join(parts)
+    agrees = sum(each.sign == 1 for each in apart)
+    return page("lab.against.agrees", reward=reward, count=agrees, of=len(apart))
+
+
+def details(page: Page, found: Sequence[Alignment]) -> list[str]:
+    """Which judges it agrees with, which it goes against, and which are open, a line each."""
+    told = []
+    for sign, key in ((1, "lab.against.agreeing"), (-1, "lab.against.opposes"), (0, "lab.against.open")):
+        names = [each.judge.label for each in _independent(found) if each.sign == sign]
+        told += [page(key, names=COMMAS[page.lang].join(names))] if names else []
+    return told
+
+
+def _independent(found: Sequence[Alignment]) -> list[Alignment]:
+    return [each for each in found if not each.judge.searched and each.n > 1]
 
 
 def within_words(page: Page, found: Sequence[Alignment]) -> str:
@@ -160,7 +169,7 @@ def _panel(
         "mark": {"type": "point", "filled": True, "size": 28, "opacity": 0.65},
         "encoding": {
             "x": {"field": "x", **axis, "title": reward, "axis": {"tickCount": 4, "titleFontSize": 11}},
-            "y": {"field": "y", **axis, "title": None, "axis": {"tickCount": 4}},
+            "y": {"field": "y", **axis, "title": None, "axis": EVEN},
             "color": {"field": "look", "type": "nominal", "legend": legend,
                       "scale": {"domain": looks, "range": [COLOURS[6], COLOURS[1]]}},
             "shape": {"field": "look", "type": "nominal", "legend": legend,

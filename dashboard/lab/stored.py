@@ -10,6 +10,7 @@ import streamlit as st
 from dashboard import blocks, figures, links, media, state
 from dashboard.page import Page, plain
 from dashboard.runs import OpenRun
+from sn_eval.present.part_words import part_name
 from sn_eval.present.report.model import Axis, Fact, Facts, Figure, Point, Series
 from sn_eval.results.files import ResultsError
 from sn_eval.results.reweighing import Candidates, Choice, Option, Outcome, Summary, choices_of, summarise
@@ -121,9 +122,11 @@ def _weights(page: Page, candidates: Candidates) -> list[float] | None:
 
     for begin in range(0, len(widgets), 4):
         for place, column in enumerate(st.columns(4)[: len(widgets) - begin], begin):
-            name = plain(recipe.parts[place])
+            name = plain(part_name(page.lang, recipe.parts[place]))
             column.slider(name, 0.0, 1.0, step=0.01, key=widgets[place], on_change=moved)
     _presets(page, len(recipe.parts), as_it_was=asked is None)
+    if asked is None:
+        st.markdown(page("lab.stored.try", part=plain(part_name(page.lang, recipe.parts[0]))))
     st.caption(_recipe_words(page, candidates))
     return asked
 
@@ -157,7 +160,8 @@ def _presets(page: Page, count: int, *, as_it_was: bool) -> None:
 def _recipe_words(page: Page, candidates: Candidates) -> str:
     """Where the weights come from, and what they cannot do."""
     recipe = candidates.recipe
-    weights = ", ".join(f"{name} {weight:.3g}" for name, weight in zip(recipe.parts, recipe.weights, strict=True))
+    names = [part_name(page.lang, name) for name in recipe.parts]
+    weights = ", ".join(f"{name} {weight:.3g}" for name, weight in zip(names, recipe.weights, strict=True))
     words = [page(f"lab.stored.recipe.{recipe.how}", weights=plain(weights))]
     if not all(scale.plain for scale in recipe.scales):
         words.append(page("lab.stored.normalised"))

@@ -10,7 +10,9 @@ from dashboard import state
 from dashboard.page import Page, plain
 from dashboard.tree.reading import arm_rescues, has_trace
 from sn_eval.decision.findings import Attempt
-from sn_eval.present.search_telling import figure, signed
+from sn_eval.present.report.model import Lang
+from sn_eval.present.search_telling import signed
+from sn_eval.present.words import say
 from sn_eval.results.plan import Planned, method_of
 
 CELL, ORDER, FIND = "cell", "order", "find"
@@ -179,7 +181,7 @@ def _listed(page: Page, arm: str, order: str) -> list[Listed]:
     if order == "rescue":
         listed = _by_rescue(page, arm, done)
     elif order == "losing":
-        listed = by_loss(done, attempts, page.open.run.plan.baseline)
+        listed = by_loss(done, attempts, page.open.run.plan.baseline, page.lang)
     else:
         listed = [Listed(cell) for cell in done]
     return _traced_first(page, listed)
@@ -206,7 +208,9 @@ def _told_rescue(best: tuple[float, int | None] | None) -> str:
     return "" if best is None or best[1] is None else f"◆ {signed(best[0])} ·"
 
 
-def by_loss(done: Sequence[Planned], attempts: dict[str, Attempt], baseline: str) -> list[Listed]:
+def by_loss(
+    done: Sequence[Planned], attempts: dict[str, Attempt], baseline: str, lang: Lang
+) -> list[Listed]:  # fmt: skip
     """Cells against the plain cell of their prompt and repeat: those that lost first, by acceptance, then by score."""
     plain_ones = {(a.prompt, a.repeat): a for a in attempts.values() if a.arm == baseline and not a.failed}
     ranked = []
@@ -214,18 +218,25 @@ def by_loss(done: Sequence[Planned], attempts: dict[str, Attempt], baseline: str
         own, other = attempts[cell.cell], plain_ones.get((cell.prompt, cell.repeat))
         accepted = _less(own.accepted, other.accepted if other else None)
         score = _less(own.rewarded, other.rewarded if other else None)
-        ranked.append((accepted or 0.0, score or 0.0, _told_loss(accepted, score), cell))
+        ranked.append((accepted or 0.0, score or 0.0, _told_loss(lang, accepted, score), cell))
     ranked.sort(key=lambda each: each[:2])
     return [Listed(cell, told) for _, _, told, cell in ranked]
 
 
-def _told_loss(accepted: float | None, score: float | None) -> str:
-    """In signs and a number, e.g. "▼ −0.120 ·"."""
+def _told_loss(lang: Lang, accepted: float | None, score: float | None) -> str:
+    """What came out better or worse, in a sign, a word and the difference of scores.
+
+    >>> _told_loss("en", -1.0, 0.2), _told_loss("en", None, -0.12), _told_loss("en", None, None)
+    ('▼ acceptance worse (score +0.200) ·', '▼ score −0.120 ·', '')
+    """
     outcome = accepted if accepted is not None else score
     if outcome is None:
         return ""
-    sign = "▼" if outcome < 0 else "▲" if outcome > 0 else "="
-    return f"{sign} {signed(score) if score is not None else figure(None)} ·"
+    sign, way = ("▼", "worse") if outcome < 0 else ("▲", "better") if outcome > 0 else ("=", "same")
+    if accepted is None:
+        return say(lang, "trajectory.choose.against_scored", sign=sign, score=signed(score))
+    word = say(lang, f"trajectory.choose.{way}")
+    return say(lang, "trajectory.choose.against_accepted", sign=sign, word=word, score=signed(score))
 
 
 def _less(own: float | None, other: float | None) -> float | None:

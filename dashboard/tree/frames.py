@@ -29,13 +29,14 @@ def _candidates(page: Page, rescue: Rescue, sprite: Sprite | None) -> list[str]:
     for node, who in ((rescue.plain, "plain"), (rescue.chosen, "chosen"))[rescue.same :]:
         look = node.at(rescue.look) if rescue.look is not None else None
         kind = "kept" if node.kept else ""
+        mark = _mark(page, who, node.kept)
         about = page(f"trajectory.most.{who}_preview")
         score = figure(look.score if look else node.score)
-        made.append(_frame(sprite.of(node, "preview", SIZE, about), about, score, kind, _mark(page, node.kept)))
+        made.append(_frame(sprite.of(node, "preview", SIZE, about), about, score, kind, mark))
         if node.final:
             about = page(f"trajectory.most.{who}_final")
             picture = sprite.of(node, "final", SIZE, about)
-            made.append(_frame(picture, about, figure(node.final.score), kind, _mark(page, node.kept)))
+            made.append(_frame(picture, about, figure(node.final.score), kind, mark))
     return [each for each in made if each]
 
 
@@ -59,7 +60,10 @@ def _of_video(page: Page, rescue: Rescue, still: str) -> str:
     return _frame(picture, about, figure(rescue.after), "kept", f"★ ✓ {page('trajectory.status.chosen')}")
 
 
-def _mark(page: Page, kept: bool) -> str:
+def _mark(page: Page, who: str, kept: bool) -> str:
+    """What became of it, unless its name says so already."""
+    if who == "chosen" and kept:
+        return "★ ✓"
     return f"✓ {page('trajectory.status.kept')}" if kept else page("trajectory.status.dropped")
 
 

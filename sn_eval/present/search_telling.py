@@ -6,6 +6,7 @@ from functools import cache
 from typing import Any
 
 from sn_eval.present import words
+from sn_eval.present.part_words import part_name
 from sn_eval.present.report.model import Column, Grid, Lang, Row
 from sn_eval.results.search_tree import Node, Pair, Part, Rescue, Tree, departure, largest_rescue
 
@@ -34,6 +35,10 @@ class Telling:
     def video(self, seed: int) -> str:
         """One of several whole videos, by its number."""
         return self("trajectory.video", number=self.tree.lanes.index(seed) + 1)
+
+    def part(self, key: str) -> str:
+        """A part of the reward in words."""
+        return part_name(self.lang, key)
 
     # --- sentences ----------------------------------------------------------------------------------------
 
@@ -73,7 +78,7 @@ class Telling:
         told = ""
         if part is not None:
             values = {"plain": figure(part.plain), "chosen": figure(part.chosen)}
-            told = self("trajectory.headline.part", part=part.name, **values)
+            told = self("trajectory.headline.part", part=self.part(part.name), **values)
         return {"before": figure(rescue.before), "after": figure(rescue.after), "part": told}
 
     def basis(self, rescue: Rescue) -> str:
@@ -110,7 +115,7 @@ class Telling:
         told += [self("trajectory.node.look", look=each.look, score=figure(each.score)) for each in node.looks]
         if node.final:
             told.append(self("trajectory.node.final", score=figure(node.final.score)))
-        parts = [f"{name} {figure(value)}" for name, value in node.parts.items() if "/" not in name]
+        parts = [f"{self.part(name)} {figure(value)}" for name, value in node.parts.items() if "/" not in name]
         return " · ".join([*told, *parts])
 
     def is_plain(self, node: Node) -> bool:
@@ -129,7 +134,7 @@ class Telling:
         columns += [Column(self("trajectory.column.look", look=look), "number", digits=4) for look in looks]
         columns += [Column(self("trajectory.column.final"), "number", digits=4)]
         names = list(dict.fromkeys(part for step in steps for node in self.tree.steps[step] for part in node.parts))
-        columns += [Column(name, "number", digits=4) for name in names]
+        columns += [Column(self.part(name), "number", digits=4) for name in names]
         yes, rows = self("trajectory.yes"), []
         pieces = {step: self.piece(step) for step in steps}
         for node in (node for step in steps for node in self.tree.steps[step]):
@@ -151,10 +156,13 @@ class Telling:
         forms: dict[str, Any] = {"piece": "text", "part": "text"}
         columns = [Column(self(f"trajectory.column.{name}"), forms.get(name, "number"), digits=4) for name in names]
         rows = [
-            Row((self.piece(each.step), each.before, each.after, each.difference, _difference(each.part)))
+            Row((self.piece(each.step), each.before, each.after, each.difference, self._difference(each.part)))
             for each in found
         ]
         return Grid("plain_and_kept", self("trajectory.gains.title"), tuple(columns), tuple(rows))
+
+    def _difference(self, part: Part | None) -> str:
+        return "" if part is None else f"{self.part(part.name)} {signed(part.difference)}"
 
     def parts_grid(self, rescue: Rescue) -> Grid:
         """The parts of one step."""
@@ -163,7 +171,7 @@ class Telling:
             *(Column(self(f"trajectory.column.{name}"), "number", digits=4)
               for name in ("plain_score", "chosen_score", "difference")),
         )  # fmt: skip
-        rows = tuple(Row((part.name, part.plain, part.chosen, part.difference)) for part in rescue.parts)
+        rows = tuple(Row((self.part(part.name), part.plain, part.chosen, part.difference)) for part in rescue.parts)
         return Grid("parts", self("trajectory.parts.title", piece=self.piece(rescue.step)), columns, rows)
 
 
@@ -205,7 +213,3 @@ def signed(value: float | None) -> str:
     if not text.strip("−0."):
         return f"±{text.lstrip('−')}"
     return text if text.startswith("−") else f"+{text}"
-
-
-def _difference(part: Part | None) -> str:
-    return "" if part is None else f"{part.name} {signed(part.difference)}"

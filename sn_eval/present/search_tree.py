@@ -71,17 +71,19 @@ def parts_chart(told: Telling, parts: Sequence[Part]) -> Spec:
     parts = [part for part in parts if "/" not in part.name or abs(part.difference) >= LEAST]
     names = names_of(told)
     rows = [
-        {"part": part.name, "series": name, "value": value}
+        {"part": told.part(part.name), "series": name, "value": value}
         for part in parts
         for name, value in zip(names, (part.plain, part.chosen), strict=True)
     ]
     ends = [
-        {"part": p.name, "from": p.plain, "to": p.chosen, "far": max(p.plain, p.chosen), "label": signed(p.difference)}
+        {"part": told.part(p.name), "from": p.plain, "to": p.chosen, "far": max(p.plain, p.chosen),
+         "label": signed(p.difference)}
         for p in parts
-    ]
+    ]  # fmt: skip
     domain = _room([value for part in parts for value in (part.plain, part.chosen)])
     axis = {"labelLimit": 260, "domain": False, "ticks": False, "grid": True, "labelFontSize": 12}
-    y = {"field": "part", "type": "nominal", "title": None, "sort": [part.name for part in parts], "axis": axis}
+    order = [told.part(part.name) for part in parts]
+    y = {"field": "part", "type": "nominal", "title": None, "sort": order, "axis": axis}
     x = {"field": "value", "type": "quantitative", "title": told("trajectory.axis.part"),
          "scale": {"domain": domain, "nice": False}}  # fmt: skip
     point = {"type": "point", "filled": True, "size": 140, "opacity": 1}

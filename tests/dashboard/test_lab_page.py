@@ -107,8 +107,9 @@ def test_the_headline_is_recomputed_from_raw_records(opened):
         assert row[5] == pytest.approx(inside)
         if not judge["searched"] and rho > 0.3:
             agrees.append(judge["label"])
-    assert f"agrees with {len(agrees)} of 3 independent judges ({', '.join(agrees)})" in words(at)
-    assert "Undecided: motion" in words(at)
+    assert f"agrees with {len(agrees)} of 3 independent judges" in words(at)
+    assert f"▲ agrees with {', '.join(agrees)}" in words(at)
+    assert "? undecided: motion" in words(at)
 
 
 @pytest.mark.parametrize("lang", ["ja", "en"])

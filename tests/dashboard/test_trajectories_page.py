@@ -316,8 +316,11 @@ def test_what_lost_against_plain_sampling_comes_first():
         if prompt != "alone":
             plain = Attempt((f"p-{prompt}",), prompt, "plain", 0, accepted=float(prompt != "won"), rewarded=0.7)
             attempts[f"p-{prompt}"] = plain
-    found = [(each.cell.prompt, each.told) for each in by_loss(cells, attempts, "plain")]
-    assert found == [("lost", "▼ +0.200 ·"), ("tied", "= −0.100 ·"), ("alone", ""), ("won", "▲ +0.200 ·")]
+    found = [(each.cell.prompt, each.told) for each in by_loss(cells, attempts, "plain", "en")]
+    assert found == [
+        ("lost", "▼ acceptance worse (score +0.200) ·"), ("tied", "= acceptance equal (score −0.100) ·"),
+        ("alone", ""), ("won", "▲ acceptance better (score +0.200) ·"),
+    ]  # fmt: skip
 
 
 def test_another_arm_keeps_prompt_and_repeat_in_the_url(real, open_page):
