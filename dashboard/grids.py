@@ -19,7 +19,8 @@ LOOKS = {
     "total": "blocks.total",
 }  # fmt: skip
 ALSO = {"example": "example.word"}  # what a cell may say instead
-LETTER, MARGIN = 9, 22  # pixels of a digit, and around a number
+MANY, WIDE = 7, 320  # columns from which a wide one takes so many pixels, so that those behind it stay in sight
+LETTER, MARGIN = 8, 22  # pixels of a digit, and around a number
 PRINTF: dict[Format, str] = {"percent": "%.{digits}f %%", "points": "%+.{digits}f pt", "p": "%.3f", "integer": "%.0f"}
 HUNDREDS = ("percent", "points")
 
@@ -114,7 +115,7 @@ def columns_of(told: Grid, lang: Lang) -> dict[str, Any]:
     """Titles and widths; a plain format for tables whose cells are not written one by one."""
     styled, found = len(told.rows) * len(told.columns) <= STYLED, {}
     for place, column in enumerate(told.columns):
-        width: Any = "large" if column.wide else None
+        width: Any = (WIDE if len(told.columns) >= MANY else "large") if column.wide else None
         if is_numeric(told, place):
             pattern = None if styled else PRINTF.get(column.format, "%.{digits}f").format(digits=column.digits)
             width = width or _room(told, place)
