@@ -14,6 +14,9 @@ CSS = """
 [data-testid="stSidebar"] [data-testid="stIconMaterial"] {color: #555;}
 button[role="radio"][aria-checked="true"] *, button[aria-pressed="true"] * {color: #00557f;}
 [data-testid="stCode"] .token {color: #333 !important;}
+[data-testid="stVegaLiteChart"], [data-testid="stHtml"] {max-width: 100%; overflow-x: auto;}
+[data-testid="stElementContainer"], [data-testid="stVerticalBlock"], [data-testid="stLayoutWrapper"] {max-width: 100%;
+  min-width: 0;}
 .sn-verdict {display: flex; align-items: center; gap: .9rem; padding: .9rem 1.2rem; border-radius: .5rem;
   font-size: 1.7rem; font-weight: 700; line-height: 1.3; color: #1a1a1a; border-left: .5rem solid;
   overflow-wrap: anywhere;}

@@ -63,7 +63,8 @@ def begin(key: str, *, needs_cells: bool = True) -> Page:
     st.caption(words.say(lang, f"pages.{key}.question"))
     try:
         ids = runs.run_ids()
-        run = runs.open_run(state.asked(state.RUN) or next(iter(ids)))
+        unknown = state.asked(state.RUN) not in (*ids, "")
+        run = runs.open_run(state.asked(state.RUN) if unknown else state.kept(state.RUN, ids, next(iter(ids))))
     except ResultsError as error:
         st.error(words.say(lang, "app.unreadable", why=plain(str(error))), icon=":material/error:")
         st.stop()

@@ -1,6 +1,6 @@
 """The state of a page lies in its URL, so that a link shows a colleague the same thing; all of it is checked."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import streamlit as st
@@ -9,16 +9,19 @@ from sn_eval.present.money import Lang
 from sn_eval.present.words import LANGUAGES
 
 LANG, RUN = "lang", "run"
-KEPT = (LANG, RUN)  # go along from page to page
 
 
 def language() -> Lang:
-    """Of the URL, else the one that was chosen before on another page, else the browser's: Japanese, or English."""
-    found = st.query_params.get(LANG) or st.session_state.get("_lang")
-    if found not in LANGUAGES:
-        found = "ja" if (st.context.locale or "").lower().startswith("ja") else "en"
-    st.session_state["_lang"] = found
-    return found  # type: ignore[return-value]  # one of them
+    """Of the URL, else the one that was chosen before, else the browser's: Japanese, or English."""
+    own = "ja" if (st.context.locale or "").lower().startswith("ja") else "en"
+    return kept(LANG, LANGUAGES, own)  # type: ignore[return-value]  # one of them
+
+
+def kept(name: str, known: Collection[str], own: str) -> str:
+    """What goes along from page to page: of the URL, else what this visitor had before, else `own`."""
+    found = st.query_params.get(name) or st.session_state.get(f"_{name}")
+    st.session_state[f"_{name}"] = found if found in known else own
+    return str(st.session_state[f"_{name}"])
 
 
 def asked(name: str) -> str:
@@ -27,16 +30,18 @@ def asked(name: str) -> str:
 
 
 def pick(
-    label: str, options: Mapping[str, str], key: str, *, draw: Callable[..., Any] = st.selectbox, **more: Any
-) -> str:
-    """A choice among codes (code → words), kept in the URL under `key`; the first where the URL names no known one.
+    label: str, options: Mapping[str, str], key: str, *, own: str = "", draw: Callable[..., Any] = st.selectbox,
+    **more: Any,
+) -> str:  # fmt: skip
+    """A choice among codes (code → words), kept in the URL under `key`.
 
-    draw: st.selectbox, st.radio, st.segmented_control or st.pills. Streamlit's own `bind` would put the words there.
+    own: where the URL names no known one [the first]. draw: st.selectbox, st.radio, st.segmented_control or st.pills.
+    Streamlit's own `bind` would put the words there.
     """
     codes = list(options)
-    wanted = asked(key) if asked(key) in options else codes[0]
+    wanted = asked(key) if asked(key) in options else own or codes[0]
     widget = f"pick-{key}-{language()}"
-    if asked(key) in options or st.session_state.get(widget) not in options:
+    if asked(key) in options or own or st.session_state.get(widget) not in options:
         st.session_state[widget] = wanted  # the URL is right, also after the browser's "back"
 
     def chosen() -> None:
@@ -49,5 +54,5 @@ def pick(
 
 def link(**more: str) -> Mapping[str, str]:
     """What a link to another page carries: language and run, and what is given here."""
-    kept = {name: st.query_params[name] for name in KEPT if name in st.query_params}
-    return {LANG: language()} | kept | more
+    run = st.session_state.get(f"_{RUN}")
+    return {LANG: language()} | ({RUN: run} if run else {}) | more

@@ -148,7 +148,7 @@ class Visit:
 
     def go(self, title: str) -> "Visit":
         """To the page of this title, by the navigation."""
-        self.tab.get_by_test_id("stSidebarNav").get_by_role("link", name=title, exact=True).click()
+        self.tab.get_by_test_id("stSidebar").get_by_role("link", name=title, exact=True).click()
         self.tab.get_by_role("heading", level=1, name=title, exact=True).wait_for()
         return self.settled()
 

@@ -224,7 +224,7 @@ def _switch(tab: Any, page: str) -> tuple[float, float]:
     from sn_eval.present.words import say
 
     title = say("en", f"pages.{page}.title")
-    link = tab.get_by_test_id("stSidebarNav").get_by_role("link", name=title)
+    link = tab.get_by_test_id("stSidebar").get_by_role("link", name=title)
     began = time.perf_counter()
     link.click()
     tab.get_by_role("heading", level=1, name=title, exact=True).wait_for()

@@ -106,7 +106,7 @@ def _tell(outcome: Any, spec: str, home: Path, as_json: bool) -> None:
         if not outcome.finished:
             say(f"go on with: sn-eval poc run {spec} --out {home}")
         else:
-            say(f"next: sn-eval poc report {home}")
+            say(f"next: sn-eval poc report {home}, or in a browser: sn-eval dashboard {home}")
     raise typer.Exit(STOPPED if outcome.stopped_by == INTERRUPTED else DONE if outcome.finished else PARTIAL)
 
 
