@@ -87,7 +87,7 @@ def wheel(tmp_path_factory) -> Path:
 def test_the_wheel_carries_code_and_data(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
     code = {str(path) for package in PACKAGES for path in package_files(package)}
-    assert {Path(name).suffix for name in code} == {".py", ".yaml", ".jinja", ".js", ".css"}
+    assert {Path(name).suffix for name in code} == {".py", ".yaml", ".jinja", ".js", ".css", ".html"}
     assert code <= names
     assert {f"sn_eval/_data/{name}" for name in DATA} <= names
     assert {name.split("/")[0] for name in names if ".dist-info" not in name} == set(PACKAGES)

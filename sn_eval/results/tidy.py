@@ -85,7 +85,8 @@ def _write(frame: "pd.DataFrame", path: Path) -> Path:
     """By the path's suffix."""
     suffix = path.suffix.lower()
     if suffix == ".csv":
-        write_whole(path, "\ufeff" + frame.to_csv(index=False, lineterminator="\n"))
+        # both signs end a line: a text that holds one of them is quoted, so that it does not end its row
+        write_whole(path, "\ufeff" + frame.to_csv(index=False, lineterminator="\r\n"))
     elif suffix == ".json":
         columns = [[_plain(value) for value in frame[name]] for name in frame.columns]
         rows = [dict(zip(frame.columns, row, strict=True)) for row in zip(*columns, strict=True)]

@@ -249,7 +249,7 @@ def test_the_thirty_second_task(visit, lang, tmp_path):
 
     risk = tab.get_by_role("heading", name=words("decision_page.risk"))
     assert seen(visit, risk)
-    assert tab.get_by_text("▲").first.is_visible()
+    assert tab.get_by_text("⚠").first.is_visible()
 
     tab.get_by_role("link", name=words("blocks.compare")).first.click()
     tab.get_by_role("heading", level=1, name=words("pages.compare.title"), exact=True).wait_for()

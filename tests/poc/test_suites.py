@@ -85,8 +85,8 @@ def test_what_judges_is_of_another_family_and_every_criterion_has_a_reason(name)
 
 
 def test_money_is_an_example_or_not_there():
-    mini = experiment_named("tabletop-mini")
-    amounts = [mini.prices.rate, mini.prices.utilisation, *mini.business.amounts().values()]
-    assert all(amount.illustrative and amount.source.startswith("example") for amount in amounts)
-    for name in ("tabletop-full", "long-video-open"):
-        assert (experiment_named(name).prices, experiment_named(name).business) == (None, None)
+    for name in TABLETOP:
+        declared = experiment_named(name)
+        amounts = [declared.prices.rate, declared.prices.utilisation, *declared.business.amounts().values()]
+        assert all(amount.illustrative and amount.source.startswith("example") for amount in amounts)
+    assert (experiment_named("long-video-open").prices, experiment_named("long-video-open").business) == (None, None)

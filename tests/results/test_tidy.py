@@ -10,7 +10,7 @@ import textwrap
 import pandas as pd
 import pytest
 from evaluations import evaluation, measure, video
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from sn_eval.results.files import ResultsError
@@ -115,6 +115,7 @@ numbers = st.none() | st.floats(allow_nan=False, allow_infinity=False)
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=40)
 @given(st.lists(st.tuples(texts, numbers), min_size=1, max_size=4), st.sampled_from(["csv", "parquet", "json"]))
+@example([("\r", None)], "csv")
 def test_any_prompt_and_any_number_survive(tmp_path, rows, suffix):
     videos = [video(str(i), {"m": value}, prompt=prompt) for i, (prompt, value) in enumerate(rows)]
     back = read(write_table(evaluation([measure("m")], videos), tmp_path / f"t.{suffix}"))
