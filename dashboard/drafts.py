@@ -11,7 +11,8 @@ from sn_eval.results.assumption import BELOW_ONE, WHOLE, Amount, Change, Unfit
 from sn_eval.results.experiment import Sourced
 
 SHARES = (*BELOW_ONE, "prices.utilisation")
-NUMBER = re.compile(r"([-+−]?(?:\d[\d,]*\.?\d*|\.\d+)(?:e[-+]?\d{1,3})?)\s*([%万億]?)", re.IGNORECASE)
+DIGITS = r"(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d*)?|\.\d+"  # commas between thousands only
+NUMBER = re.compile(rf"([-+−]?(?:{DIGITS})(?:e[-+]?\d{{1,3}})?)\s*([%万億]?)", re.IGNORECASE)
 SCALES = {"": 1.0, "%": 0.01, "万": 1e4, "億": 1e8}
 
 
@@ -66,16 +67,18 @@ def change_of(draft: Draft, was: Sourced | None, today: date) -> Amount | None:
 
 
 def number(key: str, text: str) -> float | None:
-    """A number as people type it: separators, %, 万 and 億 are understood; None for an empty field. Raises Unfit.
+    """A number as people type it: separators, 万, 億 and, of shares, % are understood; None for an empty field.
 
-    >>> number("a", "1,500,000"), number("a", "１５０万"), number("a", " 5 % "), number("a", "")
+    Raises Unfit.
+
+    >>> number("a", "1,500,000"), number("a", "１５０万"), number("business.discount", " 5 % "), number("a", "")
     (1500000.0, 1500000.0, 0.05, None)
     """
     plain = unicodedata.normalize("NFKC", text).strip()
     if not plain:
         return None
     found = NUMBER.fullmatch(plain)
-    if found is None:
+    if found is None or (found[2] == "%" and key not in (*SHARES, "business.ramp")):
         raise Unfit(key, text[:40], "number")
     digits, unit = found.groups()
     value = float(digits.replace(",", "").replace("−", "-"))

@@ -17,6 +17,7 @@ button[role="radio"][aria-checked="true"] *, button[aria-pressed="true"] * {colo
 [data-testid="stVegaLiteChart"], [data-testid="stHtml"] {max-width: 100%; overflow-x: auto;}
 [data-testid="stElementContainer"], [data-testid="stVerticalBlock"], [data-testid="stLayoutWrapper"] {max-width: 100%;
   min-width: 0;}
+.sn-tile {display: inline-block; flex: none; background-repeat: no-repeat; border-radius: 4px;}
 .sn-verdict {display: flex; align-items: center; gap: .9rem; padding: .9rem 1.2rem; border-radius: .5rem;
   font-size: 1.7rem; font-weight: 700; line-height: 1.3; color: #1a1a1a; border-left: .5rem solid;
   overflow-wrap: anywhere;}

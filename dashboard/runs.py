@@ -260,12 +260,12 @@ class _Kept:
         began = time.monotonic()
         try:
             self.last = _read(run_id, folder, version, self.last)
-            self.took = time.monotonic() - began
+            self.read = time.monotonic()
+            self.took = self.read - began
         except ResultsError as error:
             if self.last is None:
                 raise
             self.last = replace(self.last, problem=str(error))
-        self.read = time.monotonic()
         return self.last
 
 

@@ -20,7 +20,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -237,12 +237,14 @@ class Job:
         except subprocess.TimeoutExpired:
             code = None
         self._kill()  # what it started, too
+        state: State = "failed"  # unless it ends well: a job that never ended would keep others waiting
         try:
             state = self._ended(code)
         finally:
             self.took = time.monotonic() - self.begun
             self._clean()
-        self.state = state
+            kept = tuple(replace(c, video=b"" if isinstance(c.video, bytes) else c.video) for c in self.request.clips)
+            self.request, self.state = replace(self.request, clips=kept), state
 
     def _ended(self, code: int | None) -> State:
         if self._stopped:
@@ -312,7 +314,7 @@ def read_result(text: bytes, names: Mapping[str, str]) -> Result:
         failed = {names[path]: _renamed(str(why), names) for path, why in found["failed"].items() if path in names}
         scores = tuple(_score(rows[path], name) for path, name in names.items() if path in rows)
         reward = str(found["reward"]["name"])
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise ResultsError("the scores that came back cannot be read: try again, or another reward") from error
     if not scores and not failed:
         raise ResultsError("no scores came back: try again, or another reward")

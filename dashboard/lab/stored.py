@@ -10,11 +10,12 @@ import streamlit as st
 from dashboard import blocks, figures, links, media, state
 from dashboard.page import Page, plain
 from dashboard.runs import OpenRun
+from dashboard.tree.pictures import Sprite
 from sn_eval.present.part_words import part_name
 from sn_eval.present.report.model import Axis, Fact, Facts, Figure, Point, Series
 from sn_eval.results.files import ResultsError
 from sn_eval.results.reweighing import Candidates, Choice, Option, Outcome, Summary, choices_of, summarise
-from sn_eval.results.thumbnails import Thumbnails, load_thumbnails
+from sn_eval.results.thumbnails import PICTURE, Thumbnails, load_thumbnails
 from sn_eval.results.trace import read_trace
 
 ARM, CELL, WEIGHTS = "arm", "cell", "w"
@@ -87,7 +88,7 @@ def _stored(_run: OpenRun, run_id: str, version: str, arm: str) -> Stored:
             continue
         try:
             cells[planned.cell] = choices_of(read_trace(path))
-        except (ResultsError, UnicodeDecodeError) as error:
+        except (ResultsError, ValueError, TypeError, OverflowError) as error:  # rows that no search writes
             damaged[planned.cell] = str(error).replace(str(path.parent), planned.cell)
             continue
         rewards = records[planned.cell].rewards
@@ -335,18 +336,9 @@ def _tile_html(
     page: Page, cell: str, choice: Choice, option: Option, tiles: Thumbnails | None, words: str
 ) -> str:  # fmt: skip
     corner = tiles.corner(option.kind, choice.step, option.key) if tiles is not None else None
-    if tiles is None or corner is None:
+    if tiles is None:
         return ""
-    scale = SIDE / max(tiles.tile)
-    width, height = (round(side * scale) for side in tiles.tile)
-    whole = " ".join(f"{round(side * scale)}px" for side in tiles.size)
-    at = " ".join(f"{-round(side * scale)}px" for side in corner)
-    address = html.escape(media.url(page.open.id, cell, "candidates.jpg"), quote=True)
-    return (
-        f'<div role="img" aria-label="{html.escape(words, quote=True)}" style="width:{width}px;height:{height}px;'
-        f"background-image:url('{address}');background-size:{whole};background-position:{at};"
-        'background-repeat:no-repeat;border-radius:4px"></div>'
-    )
+    return Sprite(media.url(page.open.id, cell, PICTURE), tiles).at(corner, SIDE, words)
 
 
 def before_and_after(page: Page, outcomes: Sequence[Outcome]) -> Figure:

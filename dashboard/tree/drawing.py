@@ -41,8 +41,6 @@ STYLE = """
 .sn-dropped .sn-tile{opacity:.5;filter:grayscale(.5)}
 .sn-tag{position:absolute;left:-5px;top:-8px;border:1.5px solid #1f2933;border-radius:4px;padding:0 4px;
  font-size:10.5px;line-height:1.35;font-weight:600;background:#fff;color:#1f2933;white-space:nowrap}
-.sn-tile{display:inline-block;flex:none;background-repeat:no-repeat;border-radius:4px;
- print-color-adjust:exact;-webkit-print-color-adjust:exact}
 .sn-more,.sn-lane{position:absolute;color:#4a5560;box-sizing:border-box}
 .sn-lane{font-weight:600;color:#1f2933}
 .sn-legend{display:flex;flex-wrap:wrap;gap:6px 18px;font-size:13px;color:#1f2933;margin:0 0 8px;align-items:center}

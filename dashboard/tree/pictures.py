@@ -16,7 +16,7 @@ class Sprite:
 
     def of(self, node: Node, kind: Kind, size: int, about: str) -> str:
         """A candidate's tile as HTML, its longer side `size` pixels; "" where there is none."""
-        return self._at(self.tiles.corner(kind, node.step, node.key, node.seed), size, about)
+        return self.at(self.tiles.corner(kind, node.step, node.key, node.seed), size, about)
 
     def seen(self, node: Node, size: int, about: str) -> str:
         """What the search saw of a candidate: its preview, else the finished piece."""
@@ -24,9 +24,10 @@ class Sprite:
 
     def plain(self, step: int, size: int, about: str) -> str:
         """The end of a piece of the plain sampler's own video, in a cell that made one."""
-        return self._at(self.tiles.corner("final", step, PLAIN_KEY), size, about)
+        return self.at(self.tiles.corner("final", step, PLAIN_KEY), size, about)
 
-    def _at(self, corner: tuple[int, int] | None, size: int, about: str) -> str:
+    def at(self, corner: tuple[int, int] | None, size: int, about: str) -> str:
+        """The tile with this corner, its longer side `size` pixels; "" for none."""
         if corner is None:
             return ""
         width, height = self.tiles.tile

@@ -2,6 +2,7 @@
 
 import json
 import zipfile
+import zlib
 from collections.abc import Collection
 from pathlib import Path, PurePosixPath
 
@@ -38,8 +39,9 @@ def pack(run: RunFolder, path: Path, full: Collection[str], *, note: str) -> Pat
                 _add(bundle, f"cells/{cell}/{RECORD}", text.encode())
         partial.replace(path)
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise ResultsError(f"cannot write {path}: {error.strerror or error}.") from error
+    finally:
+        partial.unlink(missing_ok=True)
     return path
 
 
@@ -58,7 +60,7 @@ def unpack(path: Path, folder: Path) -> Path:
             bundle.extractall(folder)
     except FileNotFoundError as error:
         raise ResultsError(f"{path} does not exist: install sn-eval again, or name a run of your own") from error
-    except (OSError, zipfile.BadZipFile) as error:
+    except (OSError, zipfile.BadZipFile, zlib.error, EOFError) as error:
         raise ResultsError(f"cannot unpack {path}: {error}") from error
     return folder
 

@@ -18,7 +18,7 @@ starts from is judged only where it was made elsewhere."""
 def save_curves(folder: Path, curves: Curves) -> None:
     """Write them, whole or not at all; NaN and infinity become null."""
     rounded = {
-        key: [round(value, DIGITS) if value is not None and math.isfinite(value) else None for value in values]
+        key: [None if value is None else round(value, DIGITS) for value in map(_number, values)]
         for key, values in curves.items()
     }
     write_whole(folder / FILE_NAME, json.dumps(rounded, separators=(",", ":")) + "\n")
@@ -29,10 +29,14 @@ def load_curves(folder: Path) -> dict[str, list[float | None]]:
     path = folder / FILE_NAME
     try:
         found = json.loads(path.read_bytes())
-        return {str(key): [None if v is None else float(v) for v in values] for key, values in found.items()}
+        return {str(key): [_number(value) for value in values] for key, values in found.items()}
     except FileNotFoundError:
         return {}
     except OSError as error:
         raise ResultsError(f"cannot read {path}: {error.strerror}.") from error
-    except (ValueError, AttributeError, TypeError) as error:
+    except (ValueError, AttributeError, TypeError, OverflowError) as error:
         raise ResultsError(f"{path} is damaged: delete it; the cell's video and scores stay.") from error
+
+
+def _number(value: float | None) -> float | None:
+    return float(value) if value is not None and math.isfinite(value) else None

@@ -149,10 +149,13 @@ def load_tree(cell: Path, winner: str = "") -> Tree:
     lines = text.split(b"\n")
     cut = bool(lines.pop())  # every line that was written whole ends in a line feed
     rows = [row for row in map(_row, lines) if row is not None]
+    problem = f"cell {cell.name}: no line of {FILE_NAME} can be read; delete the cell's folder and run it again"
     if not rows:
-        problem = f"cell {cell.name}: no line of {FILE_NAME} can be read"
-        raise ResultsError(f"{problem}; delete the cell's folder and run it again")
-    return tree_of(rows, winner, lost=len(lines) - len(rows), cut=cut)
+        raise ResultsError(problem)
+    try:
+        return tree_of(rows, winner, lost=len(lines) - len(rows), cut=cut)
+    except (OverflowError, ValueError) as error:  # numbers that no search writes
+        raise ResultsError(problem) from error
 
 
 def tree_of(rows: Iterable[Mapping[str, Any]], winner: str = "", *, lost: int = 0, cut: bool = False) -> Tree:

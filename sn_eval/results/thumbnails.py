@@ -72,7 +72,7 @@ def load_thumbnails(folder: Path) -> Thumbnails | None:
         columns = int(found["columns"])
     except OSError as error:
         raise ResultsError(f"cannot read {path}: {error.strerror}.") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
         raise ResultsError(f"{path} is damaged: delete it; the cell's video and scores stay.") from error
     if columns < 1 or min(width, height) < 1:
         raise ResultsError(f"{path} is damaged: tile {width} x {height}, {columns} columns; delete it.")

@@ -17,11 +17,16 @@ def test_curves_come_back_with_gaps(tmp_path):
     assert json.loads((tmp_path / FILE_NAME).read_text())
 
 
+def test_what_is_no_number_is_a_gap(tmp_path):
+    (tmp_path / FILE_NAME).write_text('{"a": [NaN, Infinity, 1]}')
+    assert load_curves(tmp_path) == {"a": [None, None, 1.0]}
+
+
 def test_no_curves_are_none(tmp_path):
     assert load_curves(tmp_path) == {}
 
 
-@pytest.mark.parametrize("text", ["", "[1]", '{"a": 3}', '{"a": ["x"]}', "{"])
+@pytest.mark.parametrize("text", ["", "[1]", '{"a": 3}', '{"a": ["x"]}', "{", '{"a": [1' + "0" * 400 + "]}"])
 def test_damaged_curves_are_one_line(tmp_path, text):
     (tmp_path / FILE_NAME).write_text(text)
     with pytest.raises(ResultsError, match="is damaged"):
@@ -47,7 +52,8 @@ def test_no_tiles_are_none(tmp_path):
 
 @pytest.mark.parametrize("index", ["", "[]", "{}", '{"tile": [0, 4], "columns": 1, "tiles": []}',
                                    '{"tile": [3, 4], "columns": 0, "tiles": []}',
-                                   '{"tile": [3, 4], "columns": 1, "tiles": [1]}'])  # fmt: skip
+                                   '{"tile": [3, 4], "columns": 1, "tiles": [1]}',
+                                   '{"tile": [Infinity, 4], "columns": 1, "tiles": []}'])  # fmt: skip
 def test_a_damaged_index_is_one_line(tmp_path, index):
     Image.new("RGB", (6, 8)).save(tmp_path / PICTURE)
     (tmp_path / INDEX).write_text(index)

@@ -50,3 +50,12 @@ def test_no_bundle_is_told_in_one_line(tmp_path, content):
 def test_a_missing_bundle_is_told_in_one_line(tmp_path):
     with pytest.raises(ResultsError, match="does not exist"):
         unpack(tmp_path / "none.zip", tmp_path / "out")
+
+
+def test_a_damaged_bundle_is_told_in_one_line(tmp_path):
+    path = pack(RunFolder.open(folder("minimal")), tmp_path / "run.zip", [], note="n")
+    content = bytearray(path.read_bytes())
+    content[200:260] = bytes(60)
+    path.write_bytes(content)
+    with pytest.raises(ResultsError, match=r"cannot unpack .*run.zip"):
+        unpack(path, tmp_path / "out")
