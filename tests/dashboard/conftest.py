@@ -1,6 +1,7 @@
 """The dashboard in a real browser: one Chromium and one server a worker, over runs of every kind."""
 
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,6 +13,14 @@ from playwright.sync_api import Browser, sync_playwright
 from small_run import NAME, made
 
 SHOWN = ("complete", "provisional", "failing", "awkward", "empty", "imported")
+
+
+@pytest.fixture(autouse=True)
+def own_main() -> Iterator[None]:
+    """Streamlit's AppTest leaves a page in place of `__main__`, which the processes of later tests would load."""
+    own = sys.modules["__main__"]
+    yield
+    sys.modules["__main__"] = own
 
 
 @pytest.fixture(scope="session")

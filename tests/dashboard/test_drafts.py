@@ -22,4 +22,4 @@ def test_what_is_no_amount_of_money_is_refused(text):
 
 @pytest.mark.parametrize("key", ["business.discount", "business.tax", "prices.utilisation", "business.ramp"])
 def test_shares_are_written_in_percent(key):
-    assert number(key, "12.5 %") == 0.125
+    assert (number(key, "12.5 %"), number(key, "5%"), number(key, "5 ％")) == (0.125, 0.05, 0.05)

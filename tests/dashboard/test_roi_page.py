@@ -473,8 +473,7 @@ def test_whatever_is_typed_is_a_number_or_refused(text):
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [("", None), ("1,234.5", 1234.5), ("150万", 1.5e6), ("１．５億", 1.5e8), ("5%", 0.05), ("5 ％", 0.05),
-     ("1e3", 1000), (".5", 0.5), ("−3", -3)],
+    [("", None), ("1,234.5", 1234.5), ("150万", 1.5e6), ("１．５億", 1.5e8), ("1e3", 1000), (".5", 0.5), ("−3", -3)],
 )  # fmt: skip
 def test_numbers_are_read_as_people_write_them(text, value):
     assert number("business.review", text) == pytest.approx(value)
