@@ -40,7 +40,7 @@ def pick(
     """
     codes = list(options)
     wanted = asked(key) if asked(key) in options else own or codes[0]
-    widget = f"pick-{key}-{language()}"
+    widget = _widget(key)
     if asked(key) in options or own or st.session_state.get(widget) not in options:
         st.session_state[widget] = wanted  # the URL is right, also after the browser's "back"
 
@@ -50,6 +50,16 @@ def pick(
 
     found = draw(label, codes, format_func=options.__getitem__, key=widget, on_change=chosen, **more)
     return found if found in options else wanted
+
+
+def forget(key: str) -> None:
+    """A choice of `pick` is as if it had never been made."""
+    st.query_params.pop(key, None)
+    st.session_state.pop(_widget(key), None)
+
+
+def _widget(key: str) -> str:
+    return f"pick-{key}-{language()}"
 
 
 def link(**more: str) -> Mapping[str, str]:

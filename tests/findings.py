@@ -5,6 +5,8 @@ VARIANTS. Scores follow a fixed rule: a prompt has a difficulty, an arm a gain.
 """
 
 import io
+import subprocess
+import sys
 import tempfile
 from functools import cache
 from pathlib import Path
@@ -276,3 +278,24 @@ def _sheet(baseline: bool) -> bytes:
     file = io.BytesIO()
     Image.fromarray(np.concatenate(_frames(baseline), axis=1)).save(file, format="PNG")
     return file.getvalue()
+
+
+# --- while it is read -------------------------------------------------------------------------------------
+
+WRITER = """
+import shutil, sys, time
+from pathlib import Path
+source, target = map(Path, sys.argv[1:3])
+for cell in sorted((source / "cells").iterdir()):
+    place = target / "cells" / cell.name
+    if not place.exists():
+        shutil.copytree(cell, place, ignore=shutil.ignore_patterns("record.json"))
+        shutil.copy2(cell / "record.json", place / "record.json.partial")
+        (place / "record.json.partial").rename(place / "record.json")
+        time.sleep(float(sys.argv[3]))
+"""
+
+
+def writing(source: Path, target: Path, *, pause: float) -> "subprocess.Popen[bytes]":
+    """A process that finishes in `target` the cells that only `source` has, one after `pause` seconds after another."""
+    return subprocess.Popen([sys.executable, "-c", WRITER, str(source), str(target), str(pause)])

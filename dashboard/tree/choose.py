@@ -164,8 +164,7 @@ def _go(cell: Planned) -> None:
     """Another cell opens where its own search mattered most, not at the step that was looked into before."""
     st.query_params[CELL] = cell.cell
     for name in OWN:
-        st.query_params.pop(name, None)
-        st.session_state.pop(f"pick-{name}-{state.language()}", None)  # as `state.pick` names its widgets
+        state.forget(name)
 
 
 # --- the order --------------------------------------------------------------------------------------------

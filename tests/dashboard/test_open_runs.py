@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import streamlit as st
-from findings import folder, write_run
+from findings import folder, write_run, writing
 
 from dashboard import runs
 from dashboard.settings import Settings
@@ -80,23 +80,9 @@ def test_the_version_is_the_same_in_every_process(shop):
     assert done.stdout.strip() == runs.version_of(shop)
 
 
-WRITER = """
-import shutil, sys, time
-from pathlib import Path
-source, target = map(Path, sys.argv[1:])
-for cell in sorted((source / "cells").iterdir()):
-    place = target / "cells" / cell.name
-    if not place.exists():
-        shutil.copytree(cell, place, ignore=shutil.ignore_patterns("record.json"))
-        shutil.copy2(cell / "record.json", place / "record.json.partial")
-        (place / "record.json.partial").rename(place / "record.json")
-        time.sleep(0.05)
-"""
-
-
 def test_a_run_is_followed_while_another_process_writes_it(shop, tmp_path):
     source = write_run(tmp_path / "whole", **SMALL)
-    writer = subprocess.Popen([sys.executable, "-c", WRITER, str(source), str(shop)])
+    writer = writing(source, shop, pause=0.05)
     seen = [runs.open_run("shop").progress.done]
     while writer.poll() is None:
         found = runs.open_run("shop")

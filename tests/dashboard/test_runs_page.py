@@ -2,15 +2,13 @@
 
 import json
 import shutil
-import subprocess
-import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 import pytest
 import streamlit as st
-from findings import folder, write_run
+from findings import folder, write_run, writing
 from streamlit.testing.v1 import AppTest
 
 from dashboard import following, runs
@@ -244,23 +242,10 @@ def test_all_runs_of_the_folder_are_listed_with_their_state(place):
     assert "odd name" in shown
 
 
-WRITER = """
-import shutil, sys, time
-from pathlib import Path
-source, target = map(Path, sys.argv[1:])
-for cell in sorted((source / "cells").iterdir()):
-    place = target / "cells" / cell.name
-    if not place.exists():
-        shutil.copytree(cell, place, ignore=shutil.ignore_patterns("record.json"))
-        shutil.copy2(cell / "record.json", place / "record.json")
-        time.sleep(0.1)
-"""
-
-
 def test_it_stays_up_while_a_run_is_written_and_ends_with_all_of_it(place, tmp_path):
     run = write_run(place / "shop", **SMALL, missing=0.7)
     source = write_run(tmp_path / "whole", **SMALL)
-    writer = subprocess.Popen([sys.executable, "-c", WRITER, str(source), str(run)])
+    writer = writing(source, run, pause=0.1)
     at = opened("shop")
     while writer.poll() is None:
         assert not at.run().exception
