@@ -5,6 +5,7 @@ RGB. Everything that a beam carries is frozen (`dataclasses.replace`), so beams 
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, Self, runtime_checkable
 
@@ -19,6 +20,14 @@ Latents = Float[Tensor, "b t c h w"]
 Clip = Float[Tensor, "t c h w"]
 Video = Float[Tensor, "b n 3 H W"]  # n frames: more than latents where time is compressed
 Stage = tuple[int, int]  # (look: preview after this many evaluations, keep: how many candidates go on)
+Preview = Literal["early", "coarse", "ahead", "draft"]
+"""What a look at a candidate is.
+
+early: the estimate of x0 at evaluation `look` of the run itself, which goes on from there. coarse: a run of its own, of
+`look` steps over the whole range, thrown away. ahead: `look` evaluations of the run, then from there in a few jumps to
+the clean level; the jumps are thrown away (the look-ahead estimator of diffusion latent beam search, arXiv:2501.19252).
+draft: coarse, with the model's cached blocks switched on.
+"""
 
 
 class NoVideo(UserError):
@@ -46,9 +55,7 @@ class Schedule:
 
     def at(self, level: int | Tensor, shape: Sequence[int]) -> tuple[Tensor, Tensor, Tensor]:
         """(times, signal, noise) of one level, or of a level for each frame, expanded to [b t]."""
-        times, signal, noise = (
-            values[level].expand(shape) for values in (self.times, self.signal, self.noise)
-        )
+        times, signal, noise = (values[level].expand(shape) for values in (self.times, self.signal, self.noise))
         return times, signal, noise
 
     def to(self, device: torch.device | str) -> "Schedule":
@@ -173,6 +180,27 @@ class BlackBoxModel(VideoModel, Protocol):
         ...
 
 
+@runtime_checkable
+class StatefulDecoder(Protocol):
+    """A model whose decoder remembers what it decoded (causal VAEs that compress time).
+
+    `History.decoder` is what it remembers; `decode` starts from it and leaves it alone.
+    """
+
+    def decode_on(self, latents: Latents, histories: Sequence[History]) -> tuple[Video, list[Any]]:
+        """The frames that `decode` gives, and what the decoder of each history remembers afterwards."""
+        ...
+
+
+@runtime_checkable
+class CachedBlocks(Protocol):
+    """A model whose network can leave out blocks whose output hardly changes between steps."""
+
+    def drafting(self) -> AbstractContextManager[None]:
+        """Within it evaluations are cheaper and rougher, and count as evaluations all the same."""
+        ...
+
+
 # --- what a beam carries ----------------------------------------------------------------------------------
 
 
@@ -257,13 +285,15 @@ class Candidate:
 class Branch:
     """A candidate, denoised so far.
 
-    `x` is the rollout's own, after `evaluations` steps; `cond` has one row; `preview` is what it shows.
+    `x` is the rollout's own, after `evaluations` steps; `cond` has one row; `clean` is the estimate of x0 at the last
+    look, and `preview` its frames, where they were decoded.
     """
 
     candidate: Candidate
     x: Any
     cond: Cond
     evaluations: int = 0
+    clean: Float[Tensor, "n c h w"] | None = None
     preview: Float[Tensor, "t 3 H W"] | None = None
     score: float = float("nan")
     parts: Mapping[str, float] = field(default_factory=dict)
@@ -286,8 +316,8 @@ class Rollout(Protocol):
     """How a long video is made, apart from how it is searched: piece by piece, each from its own initial
     noise.
 
-    `pieces` steps in all, `frames` shown in all; `preview_is_piece`: what a preview shows is what the same
-    step commits (chunk), so that their scores can be correlated.
+    `pieces` steps in all, `frames` shown in all; `preview`: the kind of looks; `preview_is_piece`: what a preview
+    shows is what the same step commits (chunk), so that their scores can be correlated.
     """
 
     name: str
@@ -296,11 +326,10 @@ class Rollout(Protocol):
     eta: float
     pieces: int
     frames: int
+    preview: Preview
     preview_is_piece: bool
 
-    def start(
-        self, prompts: Sequence[str], image: Image | None, seed: int, noise_seed: int | None = None
-    ) -> State:
+    def start(self, prompts: Sequence[str], image: Image | None, seed: int, noise_seed: int | None = None) -> State:
         """The beam before the first piece. `prompts`: one, or one a chunk (the last one repeats).
 
         `seed` gives the model's own start (a rendered scene), `noise_seed` all noise (None: the same seed).
@@ -319,8 +348,8 @@ class Rollout(Protocol):
         """Branches at the top noise level; nothing is denoised yet."""
         ...
 
-    def refine(self, branches: Sequence[Branch], look: int) -> list[Branch]:
-        """Branches with the preview that `look` evaluations give."""
+    def refine(self, branches: Sequence[Branch], look: int, decode: bool = True) -> list[Branch]:
+        """Branches with the preview that `look` evaluations give; without `decode` only its latents (`clean`)."""
         ...
 
     def commit(self, branches: Sequence[Branch]) -> list[Finished]:
@@ -341,6 +370,14 @@ class Rollout(Protocol):
 
     def with_steps(self, steps: int) -> "Rollout":
         """The same rollout with other denoising steps; UserError where it cannot run with them."""
+        ...
+
+    def with_eta(self, eta: float) -> "Rollout":
+        """The same rollout with a more, or less, stochastic sampler; UserError where the model has no say in it."""
+        ...
+
+    def with_preview(self, preview: Preview, ahead: int | None = None) -> "Rollout":
+        """The same rollout with another kind of look (`ahead`: jumps of that kind); UserError where it has none."""
         ...
 
 
@@ -369,6 +406,21 @@ class NoiseProposal(Protocol):
 
     def learn(self, memory: Any, arm: str) -> Any:
         """The memory after a candidate of this arm was kept (None at first)."""
+        ...
+
+
+@runtime_checkable
+class Predictor(Protocol):
+    """Guesses scores from latents, so that most candidates are never decoded (`search.predictor`).
+
+    `look`: evaluations before it is asked, 0 for the noise alone; `keep`: the share that goes on to be previewed.
+    """
+
+    look: int
+    keep: float
+
+    def scores(self, branches: Sequence[Branch]) -> Sequence[float]:
+        """A guess for each branch; only their order within one beam means anything."""
         ...
 
 

@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sn_eval.interfaces import Progress, State
-from sn_eval.models.diffusion_forcing import TabletopModel
+from sn_eval.models.tabletop import TabletopModel
 from sn_eval.rollouts.chunk import ChunkRollout
 from sn_eval.search.candidates import plain
 from sn_eval.tabletop import scene as world

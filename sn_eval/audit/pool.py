@@ -20,7 +20,7 @@ from torch import Tensor
 
 from rewards.base import Reward, UserError
 from sn_eval.interfaces import Progress, State
-from sn_eval.models.diffusion_forcing import TabletopModel
+from sn_eval.models.tabletop import TabletopModel
 from sn_eval.results.files import cannot_write
 from sn_eval.rollouts.chunk import ChunkRollout
 from sn_eval.sampling import sub_seed

@@ -16,7 +16,7 @@ from rewards.functional import unit
 from sn_eval.audit import gates
 from sn_eval.audit.gates import Case, Gate, share
 from sn_eval.interfaces import Progress
-from sn_eval.models.diffusion_forcing import TabletopModel
+from sn_eval.models.tabletop import TabletopModel
 from sn_eval.tabletop import captions, truth
 from sn_eval.tabletop.captions import FACTS, GROUPS, INDEX, LATEST, PHRASES, TEMPLATES
 
@@ -34,7 +34,11 @@ QUESTIONS = {
 
 
 def check_clip(
-    encoder: Encoder, model: TabletopModel, scenes: int = 400, made: int = 64, draw: int = 0,
+    encoder: Encoder,
+    model: TabletopModel,
+    scenes: int = 400,
+    made: int = 64,
+    draw: int = 0,
     on_progress: Progress | None = None,
 ) -> list[Gate]:
     """All questions on all three sorts of frames; the goal holds for rendered and decoded ones.
@@ -55,9 +59,7 @@ def check_clip(
     return found
 
 
-def answers(
-    encoder: Encoder, frames: Float[Tensor, "n 3 h w"], facts: Int8[Tensor, "n f"], sort: str
-) -> list[Gate]:
+def answers(encoder: Encoder, frames: Float[Tensor, "n 3 h w"], facts: Int8[Tensor, "n f"], sort: str) -> list[Gate]:
     """One line a question."""
     images = unit(encoder(frames))
     found = []

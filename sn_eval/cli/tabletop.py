@@ -57,7 +57,7 @@ def scene(
 
     Example: sn-eval tabletop scene "a blue ball rolls toward a glass of red wine" --seed 3
     """
-    from sn_eval.models.diffusion_forcing import TabletopModel
+    from sn_eval.models.tabletop import TabletopModel
     from sn_eval.results.files import write_whole
     from sn_eval.tabletop.scene import FPS
     from sn_eval.video import VideoWriter
@@ -157,9 +157,7 @@ def train(
     device: Device = "auto",
     batch: Annotated[int, typer.Option(min=1, help="Clips a step; much larger on a GPU.")] = 16,
     seed: Annotated[int, typer.Option(help="Decides scenes, noise and first weights.")] = 0,
-    every: Annotated[
-        float, typer.Option("--checkpoint-minutes", min=0.0, help="Time between checkpoints.")
-    ] = 5.0,
+    every: Annotated[float, typer.Option("--checkpoint-minutes", min=0.0, help="Time between checkpoints.")] = 5.0,
     start_from: Annotated[
         Path | None, typer.Option(help="Folder with weights to begin with, e.g. data/models/tabletop.")
     ] = None,
@@ -235,7 +233,7 @@ class Watch:
 
 def draw_sheet(weights: Path, device: str, path: Path, caption: str) -> None:
     """What the model makes of a few prompts, above what really happens."""
-    from sn_eval.models.diffusion_forcing import TabletopModel
+    from sn_eval.models.tabletop import TabletopModel
     from sn_eval.rollouts.chunk import ChunkRollout
     from sn_eval.video import SheetRow, contact_sheet, save_image, spread
 
@@ -282,7 +280,7 @@ def check(
     Example: sn-eval tabletop check my_model --scenes 128
     """
     from sn_eval.audit import gates
-    from sn_eval.models.diffusion_forcing import TabletopModel
+    from sn_eval.models.tabletop import TabletopModel
 
     chosen: dict[str, Any] = {} if context_noise is None else {"context_noise": context_noise}
     weights = None if model is None else str(model)
@@ -300,8 +298,7 @@ def check(
 def show_gates(found: list[Any]) -> None:
     """The gates as a table."""
     rows = [
-        ("ok" if g.passed else "MISSED", g.what, g.value, _interval(g.low, g.high), g.must, g.n, g.note)
-        for g in found
+        ("ok" if g.passed else "MISSED", g.what, g.value, _interval(g.low, g.high), g.must, g.n, g.note) for g in found
     ]
     missed = sum(not gate.passed for gate in found)
     note = f"{missed} of {len(found)} gates missed" if missed else f"all {len(found)} gates passed"

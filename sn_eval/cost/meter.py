@@ -17,7 +17,7 @@ from torch import Tensor
 from sn_eval.cost.devices import PeakMemory, energy_counter
 from sn_eval.cost.flops import HOW as FLOPS_HOW
 from sn_eval.cost.flops import FlopCount
-from sn_eval.cost.proxies import MeteredBlackBox, MeteredReward, MeteredRollout, MeteredStepwise, denoisers
+from sn_eval.cost.proxies import MeteredReward, MeteredRollout, denoisers, metered
 from sn_eval.interfaces import FrameSink, Rollout, VideoModel
 from sn_eval.results.record import Cost, Quantity, Seconds
 
@@ -94,7 +94,7 @@ class Meter:
         """The same model, metered: denoising, decoding, conditioning."""
         for module in denoisers(model):
             self._hooks.append(module.register_forward_hook(self._count_batch, with_kwargs=True))
-        return (MeteredStepwise if model.capability == "stepwise" else MeteredBlackBox)(model, self)
+        return metered(model, self)
 
     def rollout(self, rollout: Rollout) -> Any:
         """The same rollout, whose `refine` is the preview; build it on the metered model."""

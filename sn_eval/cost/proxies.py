@@ -4,6 +4,7 @@ A wrapper writes only what is metered; all else that the wrapped object offers p
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -13,12 +14,15 @@ from rewards.base import Reward
 from sn_eval.interfaces import (
     BlackBoxModel,
     Branch,
+    CachedBlocks,
     Clip,
     Cond,
     History,
     Image,
     Latents,
+    Preview,
     Rollout,
+    StatefulDecoder,
     StepwiseModel,
     Video,
     VideoModel,
@@ -28,6 +32,7 @@ if TYPE_CHECKING:
     from sn_eval.cost.meter import Meter
 
 P = TypeVar("P", bound="Proxy")
+
 
 def denoisers(model: Any) -> list[torch.nn.Module]:
     """The networks whose evaluations count: `denoiser`, one or several; none where it is no module."""
@@ -95,6 +100,24 @@ class MeteredModel(Proxy):
         return self._meter.evaluate(function, *args, evaluations=evaluations, hooked=hooked)
 
 
+class MeteredDecoder(Proxy):
+    """What a metered model has besides, where its decoder remembers."""
+
+    def decode_on(self, latents: Latents, histories: Sequence[History]) -> tuple[Video, list[Any]]:
+        """As the model's; phase "decode", frames counted."""
+        frames, states = self._meter.call("decode", self.inner.decode_on, latents, histories)
+        self._meter.counts["decoded_frames"] += frames.shape[0] * frames.shape[1]
+        return frames, states
+
+
+class MeteredBlocks(Proxy):
+    """What a metered model has besides, where its blocks can be cached."""
+
+    def drafting(self) -> AbstractContextManager[None]:
+        """As the model's."""
+        return self.inner.drafting()
+
+
 @keeps(StepwiseModel)
 class MeteredStepwise(MeteredModel):
     """A metered stepwise model."""
@@ -119,10 +142,22 @@ class MeteredBlackBox(MeteredModel):
 class MeteredRollout(Proxy):
     """A rollout whose `refine` is what a preview is."""
 
-    def refine(self, branches: Sequence[Branch], look: int) -> list[Branch]:
+    def refine(self, branches: Sequence[Branch], look: int, decode: bool = True) -> list[Branch]:
         """As the rollout's; evaluations inside are previews."""
         with self._meter.preview():
-            return self.inner.refine(branches, look)
+            return self.inner.refine(branches, look, decode)
+
+    def with_steps(self, steps: int) -> Rollout:
+        """The metered rollout with other denoising steps."""
+        return MeteredRollout(self.inner.with_steps(steps), self._meter)
+
+    def with_eta(self, eta: float) -> Rollout:
+        """The metered rollout with a more, or less, stochastic sampler."""
+        return MeteredRollout(self.inner.with_eta(eta), self._meter)
+
+    def with_preview(self, preview: Preview, ahead: int | None = None) -> Rollout:
+        """The metered rollout with another kind of look."""
+        return MeteredRollout(self.inner.with_preview(preview, ahead), self._meter)
 
 
 @keeps(Reward)
@@ -134,3 +169,11 @@ class MeteredReward(Proxy):
         scores = self._meter.call("reward", self.inner, frames, prompts, **kwargs)
         self._meter.counts["reward_frames"] += frames.shape[0] * frames.shape[1]
         return scores
+
+
+def metered(model: VideoModel, meter: "Meter") -> Any:
+    """The model behind a proxy that has every capability of the model, and no other."""
+    kind: type[Proxy] = MeteredStepwise if model.capability == "stepwise" else MeteredBlackBox
+    more = [(StatefulDecoder, MeteredDecoder), (CachedBlocks, MeteredBlocks)]
+    extra = tuple(proxy for protocol, proxy in more if isinstance(model, protocol))
+    return type(kind.__name__, (*extra, kind), {})(model, meter)

@@ -7,7 +7,6 @@ the chunk rollout; nothing inside the pipeline is touched. Tried with Stable Vid
 
 import inspect
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -18,6 +17,7 @@ from torch import Tensor
 from rewards.base import UserError
 from rewards.registry import component
 from sn_eval.interfaces import Clip, Cond, History, Image, Latents, Video
+from sn_eval.models.loading import load_pipeline
 
 
 @component("image_to_video")
@@ -51,14 +51,11 @@ class ImageToVideo:
             raise UserError(f"overlap is {overlap}; of {num_frames} frames at least one must be new")
         self.width, self.height, self.num_frames, self.overlap = width, height, num_frames, overlap
         self.fps, self.guidance, self.device = float(fps), guidance, torch.device(device)
-        self.pipeline = _load(path).to(self.device, _dtype(dtype))
-        self.pipeline.set_progress_bar_config(disable=True)
+        self.pipeline = load_pipeline(path, self.device, dtype)
         self._takes = set(inspect.signature(self.pipeline.__call__).parameters)
         if not {"image", "latents"} <= self._takes:
             kind = type(self.pipeline).__name__
-            raise UserError(
-                f"{kind} takes no image or no initial noise (latents=); use an image-to-video pipeline"
-            )
+            raise UserError(f"{kind} takes no image or no initial noise (latents=); use an image-to-video pipeline")
         stacked = hasattr(self.pipeline.vae.config, "latents_mean")
         self.axes = axes if axes != "auto" else ("bcthw" if stacked else "btchw")
 
@@ -148,28 +145,6 @@ class ImageToVideo:
         return latents if self.axes == "btchw" else latents.transpose(1, 2)
 
 
-def _load(path: str) -> Any:
-    """The pipeline; a folder is read without asking a hub."""
-    from diffusers import DiffusionPipeline
-
-    local = Path(path).exists()
-    try:
-        return DiffusionPipeline.from_pretrained(path, local_files_only=local)
-    except (OSError, ValueError) as error:
-        first = str(error).splitlines()[0] if str(error) else type(error).__name__
-        where = (
-            "the folder is no complete diffusers pipeline" if local else "no such folder, and no hub gave it"
-        )
-        raise UserError(f"cannot load {path!r}: {where} ({first}); save one with save_pretrained") from error
-
-
-def _dtype(name: str) -> torch.dtype:
-    found = getattr(torch, name, None)
-    if not isinstance(found, torch.dtype):
-        raise UserError(f"dtype is {name!r}; it must be one of torch's, such as float32 or bfloat16")
-    return found
-
-
 def _picture(frame: Float[Tensor, "3 H W"]) -> Any:
     """The frame as the kind of picture that every pipeline takes."""
     from PIL import Image as Pictures
@@ -181,10 +156,6 @@ def _picture(frame: Float[Tensor, "3 H W"]) -> Any:
 def _denormalised(latents: Tensor, config: Any) -> Tensor:
     """Latents [b c t h w] in the units of a VAE whose config tells their mean and standard deviation."""
     if getattr(config, "latents_mean", None) is None:
-        raise UserError(
-            "this pipeline's VAE does not say how its latents are scaled: write a subclass with `decode`"
-        )
-    mean, std = (
-        torch.tensor(v).view(1, -1, 1, 1, 1).to(latents) for v in (config.latents_mean, config.latents_std)
-    )
+        raise UserError("this pipeline's VAE does not say how its latents are scaled: write a subclass with `decode`")
+    mean, std = (torch.tensor(v).view(1, -1, 1, 1, 1).to(latents) for v in (config.latents_mean, config.latents_std))
     return latents * std + mean

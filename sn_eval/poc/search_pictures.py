@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from rewards.functional import fit_within
-from sn_eval.interfaces import Branch, Finished
+from sn_eval.interfaces import Branch, Finished, Preview
 from sn_eval.results import thumbnails
 from sn_eval.results.files import write_whole
 from sn_eval.results.trace import read_trace
@@ -49,9 +49,17 @@ class SearchTap:
         """The rollout with other denoising steps, looked over its shoulder by the same memory."""
         return SearchTap(self.rollout.with_steps(steps), self.tiles)
 
-    def refine(self, branches: Sequence[Branch], look: int) -> list[Branch]:
+    def with_eta(self, eta: float) -> "SearchTap":
+        """The rollout with a more, or less, stochastic sampler, looked over its shoulder by the same memory."""
+        return SearchTap(self.rollout.with_eta(eta), self.tiles)
+
+    def with_preview(self, preview: Preview, ahead: int | None = None) -> "SearchTap":
+        """The rollout with another kind of look, looked over its shoulder by the same memory."""
+        return SearchTap(self.rollout.with_preview(preview, ahead), self.tiles)
+
+    def refine(self, branches: Sequence[Branch], look: int, decode: bool = True) -> list[Branch]:
         """The rollout's own."""
-        refined: list[Branch] = self.rollout.refine(branches, look)
+        refined: list[Branch] = self.rollout.refine(branches, look, decode)
         for branch in refined:
             self._keep("preview", branch, branch.preview)
         return refined

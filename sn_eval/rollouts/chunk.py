@@ -1,14 +1,13 @@
 """Chunk by chunk: each chunk is denoised from its own noise, given the clean end of the video so far.
 
-ScalingNoise (arXiv:2503.16400), image-to-video and diffusion-forcing models. Two kinds of preview: `early`,
-the x0 estimate of evaluation number `look` of the run itself, which then goes on from the state it is in;
-`coarse`, a separate run of `look` steps over the whole range, which shows more and is thrown away.
+ScalingNoise (arXiv:2503.16400), image-to-video and diffusion-forcing models. What a look is: `interfaces.Preview`.
 """
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal
+from typing import Any, get_args
 
 import torch
 from jaxtyping import Float
@@ -19,18 +18,21 @@ from rewards.registry import component
 from sn_eval.interfaces import (
     BlackBoxModel,
     Branch,
+    CachedBlocks,
     Candidate,
     Clip,
     Cond,
     Finished,
     Image,
     Latents,
+    Preview,
     Schedule,
     State,
     StepwiseModel,
     Video,
     VideoModel,
 )
+from sn_eval.rollouts.decoding import decode_on
 from sn_eval.rollouts.finite import finite
 from sn_eval.sampling import Batches, normal, step
 
@@ -40,31 +42,29 @@ from sn_eval.sampling import Batches, normal, step
 class ChunkRollout:
     """A video of `chunks` chunks, each from its own noise in `steps` denoising steps.
 
-    `preview` "early" or "coarse"; `eta` 0 deterministic … 1 ancestral; `max_batch` samples in one network
-    call.
+    `preview`: what a look is (early, coarse, ahead, draft); `ahead`: jumps to the clean level of that kind; `eta` 0
+    deterministic … 1 ancestral; `max_batch` samples in one network call.
     """
 
     model: VideoModel
     steps: int = 8
     chunks: int = 6
-    preview: Literal["early", "coarse"] = "early"
+    preview: Preview = "early"
     eta: float = 0.0
     max_batch: int | None = None
+    ahead: int = 2
 
     name = "chunk"
     preview_is_piece = True
 
     def __post_init__(self) -> None:
         """Refuses what cannot run."""
-        for what, value in (("steps", self.steps), ("chunks", self.chunks), ("max_batch", self.max_batch)):
-            if value is not None and value < 1:
+        for what in ("steps", "chunks", "max_batch", "ahead"):
+            if (value := getattr(self, what)) is not None and value < 1:
                 raise UserError(f"{what} is {value}; it must be 1 or more")
+        check_preview(self.model, self.preview)
         if not 0 <= self.eta <= 1:
             raise UserError(f"eta is {self.eta}; it must lie in 0 (deterministic) … 1 (ancestral)")
-        if self._black_box and self.preview == "early":
-            raise UserError(
-                f"model {self.model.name!r} is a black box: it has no early preview; use --preview coarse"
-            )
         if self._black_box and self.eta:
             raise UserError(f"model {self.model.name!r} is a black box: its sampler sets eta; leave it 0")
 
@@ -78,9 +78,7 @@ class ChunkRollout:
         """Frames of the whole video."""
         return self.chunks * self.model.frames_per_chunk
 
-    def start(
-        self, prompts: Sequence[str], image: Image | None, seed: int, noise_seed: int | None = None
-    ) -> State:
+    def start(self, prompts: Sequence[str], image: Image | None, seed: int, noise_seed: int | None = None) -> State:
         """The beam before the first chunk; what the model starts from is its fixed anchor."""
         if not prompts or not all(prompt.strip() for prompt in prompts):
             raise UserError("the prompt is empty; say in words what the video is to show")
@@ -105,17 +103,21 @@ class ChunkRollout:
         device = self.model.device
         return [Branch(c, self._top * c.noise.to(device), row[c.parent.identity]) for c in candidates]
 
-    def refine(self, branches: Sequence[Branch], look: int) -> list[Branch]:
+    def refine(self, branches: Sequence[Branch], look: int, decode: bool = True) -> list[Branch]:
         """Branches with the preview of `look` evaluations, all in one batch."""
         if not 1 <= look <= self.steps:
             raise UserError(f"look is {look}; it must lie in 1 … {self.steps} (the denoising steps)")
-        if self.preview == "coarse":
-            clean = self._whole_run(branches, look)
+        if not self._reusable:
+            clean = self._whole_run(branches, look, draft=self.preview == "draft")
         else:
             x, clean = self._steps(branches, self._schedule, branches[0].evaluations, look)
             branches = [replace(b, x=moved, evaluations=look) for b, moved in zip(branches, x, strict=True)]
-        frames = self._decode(clean, branches)
-        return [replace(b, preview=f) for b, f in zip(branches, frames, strict=True)]
+            if self.preview == "ahead":
+                clean = self._jumped(branches)
+        seen = [replace(b, clean=c, preview=None) for b, c in zip(branches, clean, strict=True)]
+        if not decode:
+            return seen
+        return [replace(b, preview=f) for b, f in zip(seen, self._decode(clean, branches), strict=True)]
 
     def commit(self, branches: Sequence[Branch]) -> list[Finished]:
         """The remaining steps for these branches only, decoded, each appended to its own beam."""
@@ -126,17 +128,21 @@ class ChunkRollout:
             clean, _ = self._steps(branches, self._schedule, done, self.steps)
         else:
             clean = torch.stack([b.x for b in branches])
-        frames = self._decode(clean, branches)
-        return [self._finished(b, c, f) for b, c, f in zip(branches, clean, frames, strict=True)]
+        frames, decoders = self._decode_on(clean, branches)
+        return [self._finished(*each) for each in zip(branches, clean, frames, decoders, strict=True)]
 
     def preview_evaluations(self, depth: int, branches: int, seen: int, look: int) -> int:
-        """n·(look − seen) early (the run goes on), n·look coarse (a run of its own); × 2 with guidance."""
-        steps = look if self.preview == "coarse" else look - seen
+        """n·(look − seen) early (the run goes on), and n·min(ahead, T − look) more ahead; n·look coarse and draft (runs
+        of their own); × 2 with guidance.
+        """
+        steps = look - seen if self._reusable else look
+        if self.preview == "ahead":
+            steps += self._jumps(look)
         return branches * steps * self.model.evaluations_per_call
 
     def finish_evaluations(self, depth: int, branches: int, parents: int, seen: int) -> int:
-        """n·(T − seen) early, n·T coarse; × 2 with guidance."""
-        steps = self.steps if self.preview == "coarse" else self.steps - seen
+        """n·(T − seen) early and ahead, n·T coarse and draft; × 2 with guidance."""
+        steps = self.steps - seen if self._reusable else self.steps
         return branches * steps * self.model.evaluations_per_call
 
     def overhead(self) -> int:
@@ -147,7 +153,24 @@ class ChunkRollout:
         """The same rollout with other denoising steps."""
         return replace(self, steps=steps)
 
+    def with_eta(self, eta: float) -> "ChunkRollout":
+        """The same rollout with a more, or less, stochastic sampler."""
+        return replace(self, eta=eta)
+
+    def with_preview(self, preview: Preview, ahead: int | None = None) -> "ChunkRollout":
+        """The same rollout with another kind of look."""
+        return replace(self, preview=preview, ahead=ahead or self.ahead)
+
     # --- the parts ---
+
+    @property
+    def _reusable(self) -> bool:
+        """Whether the run goes on from what a look has made."""
+        return self.preview in ("early", "ahead")
+
+    def _jumps(self, look: int) -> int:
+        """Evaluations beyond the look itself of the kind `ahead`: no more than there are levels left."""
+        return min(self.ahead, self.steps - look)
 
     @property
     def _black_box(self) -> bool:
@@ -166,21 +189,31 @@ class ChunkRollout:
     def _top(self) -> float:
         return 1.0 if self._black_box else float(self._schedule.noise[-1])
 
-    def _whole_run(self, branches: Sequence[Branch], steps: int) -> Latents:
+    def _whole_run(self, branches: Sequence[Branch], steps: int, draft: bool = False) -> Latents:
         """Clean latents of a run of `steps` steps from each branch's own noise."""
         model, noise = self.model, self._noise(branches)
-        if isinstance(model, StepwiseModel):
-            schedule = model.schedule(steps).to(model.device)
-            tops = [replace(b, x=schedule.noise[-1] * n) for b, n in zip(branches, noise, strict=True)]
-            return self._steps(tops, schedule, 0, steps)[0]
-        assert isinstance(model, BlackBoxModel)
-        cond = Cond.cat([b.cond for b in branches])
-        clean = self._batches(lambda c, n: model.sample(c, n, steps), cond, noise)
+        with model.drafting() if draft and isinstance(model, CachedBlocks) else nullcontext():
+            if isinstance(model, StepwiseModel):
+                schedule = model.schedule(steps).to(model.device)
+                tops = [replace(b, x=schedule.noise[-1] * n) for b, n in zip(branches, noise, strict=True)]
+                return self._steps(tops, schedule, 0, steps)[0]
+            assert isinstance(model, BlackBoxModel)
+            cond = Cond.cat([b.cond for b in branches])
+            clean = self._batches(lambda c, n: model.sample(c, n, steps), cond, noise)
         return self._checked(clean, branches)
 
-    def _steps(
-        self, branches: Sequence[Branch], schedule: Schedule, first: int, last: int
-    ) -> tuple[Latents, Latents]:
+    def _jumped(self, branches: Sequence[Branch]) -> Latents:
+        """Clean latents of a few deterministic jumps from where each branch is; the branches stay there."""
+        now = self.steps - branches[0].evaluations
+        jumps = self._jumps(branches[0].evaluations)
+        if not jumps:
+            return torch.stack([b.x for b in branches])
+        levels = [round(now * left / jumps) for left in range(jumps, -1, -1)]
+        picked = torch.tensor(levels[::-1], device=self.model.device)
+        schedule = Schedule(*(values[picked] for values in vars(self._schedule).values()))
+        return replace(self, eta=0.0)._steps(branches, schedule, 0, jumps)[0]
+
+    def _steps(self, branches: Sequence[Branch], schedule: Schedule, first: int, last: int) -> tuple[Latents, Latents]:
         """Evaluations first+1 … last of the schedule, all branches in one batch: (x, the last estimate of
         x0).
         """
@@ -211,9 +244,16 @@ class ChunkRollout:
         histories = [b.candidate.parent.inner for b in branches]
         return self._checked(self._batches(self.model.decode, clean, histories), branches, "frames")
 
-    def _finished(self, branch: Branch, clean: Clip, frames: Float[Tensor, "n 3 H W"]) -> Finished:
+    def _decode_on(self, clean: Latents, branches: Sequence[Branch]) -> tuple[Video, list[Any]]:
+        """Frames of accepted latents, and what each decoder remembers of them."""
+        histories = [b.candidate.parent.inner for b in branches]
+        return decode_on(
+            self.model, self._batches, clean, histories, lambda frames: self._checked(frames, branches, "frames")
+        )
+
+    def _finished(self, branch: Branch, clean: Clip, frames: Float[Tensor, "n 3 H W"], decoder: Any) -> Finished:
         candidate, parent = branch.candidate, branch.candidate.parent
-        history = self.model.extend(parent.inner, clean, frames)
+        history = self.model.extend(replace(parent.inner, decoder=decoder), clean, frames)
         grown = replace(parent, key=candidate.key, depth=parent.depth + 1, inner=history)
         return Finished(branch, replace(grown, noise=candidate.noise, clean=clean), frames)
 
@@ -225,3 +265,13 @@ class ChunkRollout:
             return f"chunk {bad.parent.depth + 1} of {self.chunks}, candidate {bad.index}"
 
         return finite(values, self.model.name, what, where)
+
+
+def check_preview(model: VideoModel, preview: Preview) -> None:
+    """UserError where this model has no such look."""
+    if preview not in get_args(Preview):
+        raise UserError(f"preview is {preview!r}; it must be one of {', '.join(get_args(Preview))}")
+    if model.capability == "black_box" and preview in ("early", "ahead"):
+        raise UserError(f"model {model.name!r} is a black box: it has no {preview} preview; use --preview coarse")
+    if preview == "draft" and not isinstance(model, CachedBlocks):
+        raise UserError(f"model {model.name!r} has no blocks to cache, which a draft needs; use --preview coarse")

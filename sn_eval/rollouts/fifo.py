@@ -9,7 +9,6 @@ written. A search chooses the noise that is pushed at the tail (ScalingNoise, ar
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal
 
 import torch
 from jaxtyping import Float, Int
@@ -26,12 +25,13 @@ from sn_eval.interfaces import (
     History,
     Image,
     Latents,
+    Preview,
     Schedule,
     State,
     StepwiseModel,
     VideoModel,
 )
-from sn_eval.rollouts.chunk import ChunkRollout
+from sn_eval.rollouts.chunk import ChunkRollout, check_preview
 from sn_eval.rollouts.finite import finite
 from sn_eval.sampling import Batches, normal, per_frame, step
 
@@ -73,11 +73,12 @@ class FifoRollout:
     model: VideoModel
     steps: int = 12
     chunks: int = 6
-    preview: Literal["early", "coarse"] = "early"
+    preview: Preview = "early"
     eta: float = 0.0
     max_batch: int | None = None
     window: int = 0
     lookahead: bool = True
+    ahead: int = 2
 
     name = "fifo"
     preview_is_piece = False
@@ -87,13 +88,12 @@ class FifoRollout:
         model = self.model
         if not getattr(model, "per_frame_levels", False):
             raise UserError(f"model {model.name!r} has no noise level per frame, which fifo needs; use chunk")
-        for what, value in (("steps", self.steps), ("chunks", self.chunks), ("max_batch", self.max_batch)):
-            if value is not None and value < 1:
+        for what in ("steps", "chunks", "max_batch", "ahead"):
+            if (value := getattr(self, what)) is not None and value < 1:
                 raise UserError(f"{what} is {value}; it must be 1 or more")
+        check_preview(model, self.preview)
         if self.window < 0 or self.steps % self._size:
-            raise UserError(
-                f"steps is {self.steps}; fifo needs a multiple of the window of {self._size} frames"
-            )
+            raise UserError(f"steps is {self.steps}; fifo needs a multiple of the window of {self._size} frames")
         if self.lookahead and self._size % 2:
             raise UserError(f"the window has {self._size} frames; lookahead needs an even number")
         if model.latent_shape(self._size)[0] != self._size:
@@ -115,6 +115,14 @@ class FifoRollout:
         """The same rollout with other denoising steps."""
         return replace(self, steps=steps)
 
+    def with_eta(self, eta: float) -> "FifoRollout":
+        """The same rollout with a more, or less, stochastic sampler."""
+        return replace(self, eta=eta)
+
+    def with_preview(self, preview: Preview, ahead: int | None = None) -> "FifoRollout":
+        """The same rollout with another kind of look."""
+        return replace(self, preview=preview, ahead=ahead or self.ahead)
+
     def noise_shape(self) -> tuple[int, int, int, int]:
         """(t, c, h, w) of the frame that a step pushes."""
         return self.model.latent_shape(1)
@@ -123,9 +131,7 @@ class FifoRollout:
         """Whether the frame that is pushed here leaves the queue before the video ends."""
         return depth + self.steps <= self.pieces
 
-    def start(
-        self, prompts: Sequence[str], image: Image | None, seed: int, noise_seed: int | None = None
-    ) -> State:
+    def start(self, prompts: Sequence[str], image: Image | None, seed: int, noise_seed: int | None = None) -> State:
         """The queue from a base clip: its first frame repeated, then the clip, each noised to its slot's
         level.
         """
@@ -149,7 +155,7 @@ class FifoRollout:
         tails = [self._full(c)[-self._size :] for c in candidates]
         return [Branch(c, Tail(t, t), conds[p]) for c, t, p in zip(candidates, tails, prompts, strict=True)]
 
-    def refine(self, branches: Sequence[Branch], look: int) -> list[Branch]:
+    def refine(self, branches: Sequence[Branch], look: int, decode: bool = True) -> list[Branch]:
         """Branches with a preview of all frames of their tail window."""
         if not 1 <= look <= self.steps:
             raise UserError(f"look is {look}; it must lie in 1 … {self.steps} (the denoising steps)")

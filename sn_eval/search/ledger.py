@@ -42,10 +42,10 @@ def shown(finished: Finished, fixed: int, sliding: int) -> State:
     state, frames = finished.state, finished.frames
     if frames is None:
         return state
-    recent = torch.cat([*([] if state.sliding is None else [state.sliding]), frames])[-sliding:]
+    recent = torch.cat([*([] if state.sliding is None else [state.sliding]), frames])[-sliding:] if sliding else None
     first = frames[:fixed].clone() if state.fixed is None else state.fixed
     pieces = (*state.pieces, Piece(state.key, to_uint8(frames).cpu()))
-    return replace(state, pieces=pieces, fixed=first, sliding=recent.clone())
+    return replace(state, pieces=pieces, fixed=first, sliding=recent if recent is None else recent.clone())
 
 
 def scored(beam: State, value: float) -> State:

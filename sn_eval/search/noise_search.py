@@ -19,6 +19,8 @@ from sn_eval.interfaces import (
     Generated,
     Image,
     NoiseProposal,
+    Predictor,
+    Preview,
     Progress,
     Rollout,
     Stage,
@@ -47,7 +49,11 @@ class NoiseSearch:
     "anomaly": a beam tries others than the plain candidate only where that one's preview scores more than
     `drop` below the beam's mean so far. proposals: where candidates 1, 2, … come from, in turn; none:
     independent noise. lag: pieces that may wait until beams agree. fixed, sliding: anchor frames of each
-    kind.
+    kind. preview, ahead, eta: the kind of look and the sampler in place of the rollout's. predictor: guesses scores
+    before any decode; only the share that it keeps is previewed. generations: rounds in which a beam's candidates are
+    tried; from the second on they are mutations of its best so far, `mutation` (0 … 1) being how much is fresh.
+    branch: copies of every survivor between two stages (needs eta > 0). rollover: what a step leaves of a budget buys
+    more candidates later. budget: evaluations that may be spent in all, set by `sized`.
     """
 
     candidates: int | Sequence[int] = 4
@@ -55,13 +61,22 @@ class NoiseSearch:
     select: Literal["top", "epsilon", "resample"] = "top"
     epsilon: float = 0.2
     strength: float = 10.0
-    trigger: Literal["always", "anomaly"] = "always"
+    trigger: Literal["always", "anomaly", "latents"] = "always"
     drop: float = 0.05
     proposals: Sequence[NoiseProposal] = ()
     lag: int = 8
     fixed: int = 2
     sliding: int = 2
     video: int = 0
+    preview: Preview | None = None
+    ahead: int | None = None
+    eta: float | None = None
+    predictor: Predictor | None = None
+    generations: int = 1
+    mutation: float = 0.5
+    branch: int = 1
+    rollover: bool = False
+    budget: int | None = None
     name: str = "noise_search"
 
     def __post_init__(self) -> None:
@@ -78,9 +93,7 @@ class NoiseSearch:
         if self.video < 0:
             raise UserError(f"video is {self.video}; they are counted from 0")
         if looks != sorted(set(looks)) or keeps != sorted(keeps, reverse=True):
-            raise UserError(
-                f"stages are {self.stages}; looks must rise and keeps must not, e.g. (2, 8), (4, 2)"
-            )
+            raise UserError(f"stages are {self.stages}; looks must rise and keeps must not, e.g. (2, 8), (4, 2)")
         if self.select == "resample" and len(self.stages) > 1:
             raise UserError(f"select is 'resample' with {len(self.stages)} stages; it takes one")
 
@@ -99,6 +112,7 @@ class NoiseSearch:
         """Makes one long video: each step branches every beam, looks, selects, and finishes what was
         selected.
         """
+        rollout = self._own(rollout)
         self.check(rollout)
         judge, tracer, pairs = Judge(reward, rollout.model.fps), Tracer(rollout, trace), Pairs()
         start = rollout.start(prompts, image, seed, sub_seed(seed, self.video))
@@ -120,9 +134,7 @@ class NoiseSearch:
 
     # --- one step ---
 
-    def _look_ahead(
-        self, rollout: Rollout, judge: Judge, tracer: Tracer, beams: Sequence[State]
-    ) -> list[Branch]:
+    def _look_ahead(self, rollout: Rollout, judge: Judge, tracer: Tracer, beams: Sequence[State]) -> list[Branch]:
         """The branches that are worth finishing."""
         depth, shape = beams[0].depth, rollout.noise_shape()
         if not rollout.matters(depth):
@@ -217,22 +229,27 @@ class NoiseSearch:
     def _count(self, depth: int) -> int:
         return self._counts[min(depth, len(self._counts) - 1)]
 
+    def _own(self, rollout: Rollout) -> Rollout:
+        """The rollout with this search's own kind of look and sampler."""
+        if self.eta is not None and self.eta != rollout.eta:
+            rollout = rollout.with_eta(self.eta)
+        if self.preview in (None, rollout.preview) and self.ahead is None:
+            return rollout
+        return rollout.with_preview(self.preview or rollout.preview, self.ahead)
+
     def check(self, rollout: Rollout) -> None:
         """UserError where this search cannot run on this rollout."""
         if self.stages[-1][0] > rollout.steps:
-            raise UserError(
-                f"look is {self.stages[-1][0]}; it must lie in 1 … {rollout.steps} (the denoising steps)"
-            )
+            raise UserError(f"look is {self.stages[-1][0]}; it must lie in 1 … {rollout.steps} (the denoising steps)")
         if self.select == "resample" and not rollout.eta > 0:
-            raise UserError(
-                "select 'resample' needs a stochastic sampler, or all copies stay equal: set --eta above 0"
-            )
+            raise UserError("select 'resample' needs a stochastic sampler, or all copies stay equal: set --eta above 0")
 
     def evaluations(self, rollout: Rollout) -> int:
         """NFE by the rollout's formulas: parents × candidates at the first look, then what each stage keeps.
 
         Exact for chunks with the trigger "always", else the most that can be spent.
         """
+        rollout = self._own(rollout)
         total, parents = rollout.overhead(), 1
         for depth in range(rollout.pieces):
             alive, seen = parents, 0
@@ -274,9 +291,7 @@ class NoiseSearch:
         return replace(self, candidates=counts[0] if len(set(counts)) == 1 else counts)
 
 
-def preview(
-    rollout: Rollout, judge: Judge, tracer: Tracer, branches: Sequence[Branch], look: int
-) -> list[Branch]:
+def preview(rollout: Rollout, judge: Judge, tracer: Tracer, branches: Sequence[Branch], look: int) -> list[Branch]:
     """The branches, looked at and scored."""
     tracer.previewed(branches, look)
     return judge.previews(rollout.refine(branches, look), look)

@@ -4,18 +4,21 @@ from collections.abc import Sequence
 from typing import Literal
 
 from rewards.registry import component
-from sn_eval.interfaces import NoiseProposal
+from sn_eval.interfaces import NoiseProposal, Preview
 from sn_eval.search.noise_search import NoiseSearch
 
 
 @component("scaling_noise")
-def scaling_noise(
+def scaling_noise(  # noqa: PLR0913  (the knobs of the method, by name)
     beams: int = 2,
-    candidates: int = 4,
+    candidates: int | Sequence[int] = 4,
     look: int = 3,
     proposals: Sequence[NoiseProposal] = (),
     epsilon: float = 0.0,
     lag: int = 8,
+    preview: Preview | None = None,
+    fixed: int = 2,
+    sliding: int = 2,
 ) -> NoiseSearch:
     """ScalingNoise (arXiv:2503.16400): beam search with one look; the paper's is look = 1, ε = 0.2."""
     select: Literal["top", "epsilon"] = "epsilon" if epsilon else "top"
@@ -26,6 +29,9 @@ def scaling_noise(
         epsilon,
         proposals=proposals,
         lag=lag,
+        preview=preview,
+        fixed=fixed,
+        sliding=sliding,
         name="scaling_noise",
     )
 
@@ -70,9 +76,7 @@ def smc(particles: int = 4, look: int = 4, strength: float = 10.0, lag: int = 8)
     """Sequential Monte Carlo (Feynman–Kac steering, arXiv:2501.06848): particles resampled by reward; eta >
     0.
     """
-    return NoiseSearch(
-        (particles, 1), ((look, particles),), "resample", strength=strength, lag=lag, name="smc"
-    )
+    return NoiseSearch((particles, 1), ((look, particles),), "resample", strength=strength, lag=lag, name="smc")
 
 
 @component("one_of")

@@ -18,10 +18,10 @@ def weights(tmp_path_factory):
 @pytest.fixture
 def shipped(weights, monkeypatch):
     """The untrained weights in the place of the shipped ones."""
-    from sn_eval.models import diffusion_forcing
+    from sn_eval.models import tabletop
 
     root = weights.parents[1]
-    for module in (doctor, diffusion_forcing):
+    for module in (doctor, tabletop):
         monkeypatch.setattr(module, "data_path", lambda name="": root / name)
     return weights
 

@@ -76,7 +76,7 @@ def test_the_scene_itself_gets_the_best_of_every_part(prompt):
 
 
 def test_the_scene_is_the_one_that_the_model_starts_from():
-    from sn_eval.models.diffusion_forcing import TabletopModel
+    from sn_eval.models.tabletop import TabletopModel
 
     assert scene_of(BUSY[2], 11) == TabletopModel.scene(BUSY[2], 11)
 
@@ -90,9 +90,7 @@ def test_the_value_and_its_curve_are_what_the_meters_say_written_out():
         share = now.area[:, slot] / first.area[0, slot]
         same = truth.keeps_shape(now.masks[:, slot], first.masks[0, slot]) >= 0.6
         ok *= ((share > 0.5) & (share < 2) & same).float()
-    scores = TabletopTruth()(
-        video[None, 3:], [BUSY[2]], fps=8.0, anchor=video[None, :3], metadata=[{"seed": SEED}]
-    )
+    scores = TabletopTruth()(video[None, 3:], [BUSY[2]], fps=8.0, anchor=video[None, :3], metadata=[{"seed": SEED}])
     assert torch.equal(scores.per_frame[0], ok)
     assert 0 < scores.values[0] == ok.mean() < 1
     streamed = measured(video, told(BUSY[2])).curve

@@ -4,7 +4,7 @@ from small_model import write_untrained
 
 from rewards.base import UserError
 from sn_eval import models, rollouts, search
-from sn_eval.models.diffusion_forcing import TabletopModel
+from sn_eval.models.tabletop import TabletopModel
 
 PROMPT = "a red ball rolls to the right, on a white table"
 

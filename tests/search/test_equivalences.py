@@ -72,7 +72,7 @@ class Shuffled(type(chunks())):
     def expand(self, candidates):
         return super().expand(candidates)[::-1]
 
-    def refine(self, branches, look):
+    def refine(self, branches, look, decode=True):
         half = len(branches) // 2
         return super().refine([*branches[half:], *branches[:half]], look)
 

@@ -1,4 +1,4 @@
-"""Models with a noise level for every frame (diffusion forcing, arXiv:2407.01392): the embedded tabletop model.
+"""The embedded tabletop model: a small video diffusion model with a noise level for every frame (arXiv:2407.01392).
 
 Clean context frames stand in front of the new ones at level 0, so one network continues a chunk and runs a FIFO
 queue. Flow matching: x = (1-sigma) x0 + sigma eps, and the network gives the velocity eps - x0.
