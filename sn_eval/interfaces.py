@@ -112,7 +112,8 @@ class Cond:
 class VideoModel(Protocol):
     """What both kinds of frozen video model share.
 
-    `frames_per_chunk` new frames a chunk; `context_frames` clean frames that it looks back at; `guidance`
+    `frames_per_chunk` new frames a chunk (a model whose first chunk is shorter says so in `first_frames`);
+    `context_frames` clean frames that it looks back at; `guidance`
     the scale of classifier-free guidance; `evaluations_per_call` 2 with guidance ≠ 1 (batched inside), else
     1; `denoiser` the module whose every evaluated sample counts as one denoiser evaluation (NFE).
     """
@@ -173,7 +174,13 @@ class StepwiseModel(VideoModel, Protocol):
 
 @runtime_checkable
 class BlackBoxModel(VideoModel, Protocol):
-    """A model that is one pipeline call: coarse previews and the chunk rollout only."""
+    """A model that is one pipeline call: coarse previews and the chunk rollout only.
+
+    `noise_control`: "latents", the call starts from the given noise, or "generator", the noise only seeds the pipeline's
+    own generator: then noises that are near each other make videos that are not, and only independent ones make sense.
+    """
+
+    noise_control: Literal["latents", "generator"]
 
     def sample(self, cond: Cond, noise: Latents, steps: int) -> Latents:
         """Clean latents of new frames from this initial noise."""
@@ -362,6 +369,10 @@ class Rollout(Protocol):
 
     def finish_evaluations(self, depth: int, branches: int, parents: int, seen: int) -> int:
         """Denoiser evaluations of `commit` for so many branches of so many parents, previewed to `seen`."""
+        ...
+
+    def commit_evaluations(self, branches: Sequence[Branch]) -> int:
+        """What `commit` of these branches spends: at most `finish_evaluations`, less where beams share work."""
         ...
 
     def overhead(self) -> int:

@@ -32,6 +32,7 @@ class ImageToVideo:
 
     name = "image_to_video"
     capability = "black_box"
+    noise_control: Literal["latents", "generator"] = "latents"
     context_frames = 1
 
     def __init__(  # noqa: PLR0913  (what a pipeline call needs, by name)

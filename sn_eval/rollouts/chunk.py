@@ -32,7 +32,7 @@ from sn_eval.interfaces import (
     Video,
     VideoModel,
 )
-from sn_eval.rollouts.decoding import decode_on
+from sn_eval.rollouts.decoding import decode_on, total_frames
 from sn_eval.rollouts.finite import finite
 from sn_eval.sampling import Batches, normal, step
 
@@ -76,7 +76,7 @@ class ChunkRollout:
     @property
     def frames(self) -> int:
         """Frames of the whole video."""
-        return self.chunks * self.model.frames_per_chunk
+        return total_frames(self.model, self.chunks)
 
     def start(self, prompts: Sequence[str], image: Image | None, seed: int, noise_seed: int | None = None) -> State:
         """The beam before the first chunk; what the model starts from is its fixed anchor."""
@@ -144,6 +144,12 @@ class ChunkRollout:
         """n·(T − seen) early and ahead, n·T coarse and draft; × 2 with guidance."""
         steps = self.steps - seen if self._reusable else self.steps
         return branches * steps * self.model.evaluations_per_call
+
+    def commit_evaluations(self, branches: Sequence[Branch]) -> int:
+        """Chunks share nothing: `finish_evaluations`."""
+        seen = branches[0].previews[-1][0] if branches[0].previews else 0
+        parents = {b.candidate.parent.identity for b in branches}
+        return self.finish_evaluations(branches[0].candidate.parent.depth, len(branches), len(parents), seen)
 
     def overhead(self) -> int:
         """Nothing is denoised before the first chunk."""

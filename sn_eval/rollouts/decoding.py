@@ -9,6 +9,12 @@ from sn_eval.interfaces import History, Latents, StatefulDecoder, Video, VideoMo
 from sn_eval.sampling import Batches
 
 
+def total_frames(model: VideoModel, chunks: int) -> int:
+    """Frames of so many chunks; the first is shorter where a decoder that compresses time starts from nothing."""
+    first: int = getattr(model, "first_frames", model.frames_per_chunk)
+    return first + (chunks - 1) * model.frames_per_chunk
+
+
 def decode_on(
     model: VideoModel,
     batches: Batches,

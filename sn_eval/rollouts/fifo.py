@@ -209,6 +209,12 @@ class FifoRollout:
             total += branches
         return total * self.model.evaluations_per_call
 
+    def commit_evaluations(self, branches: Sequence[Branch]) -> int:
+        """What `commit` spends."""
+        seen = branches[0].previews[-1][0] if branches[0].previews else 0
+        parents = {b.candidate.parent.identity for b in branches}
+        return self.finish_evaluations(branches[0].candidate.parent.depth, len(branches), len(parents), seen)
+
     def overhead(self) -> int:
         """The base clip."""
         return self.steps * self.model.evaluations_per_call

@@ -26,9 +26,7 @@ class Tracer:
 
     def committed(self, branches: Sequence[Branch]) -> None:
         """Counts the rest of the run of the branches that were kept."""
-        depth = branches[0].candidate.parent.depth
-        parents = len({b.candidate.parent.identity for b in branches})
-        self.spent += self.rollout.finish_evaluations(depth, len(branches), parents, _seen(branches))
+        self.spent += self.rollout.commit_evaluations(branches)
 
     def stage(self, number: int, look: int, branches: Sequence[Branch], kept: Sequence[Branch]) -> None:
         """A row for every candidate of a stage."""
