@@ -176,8 +176,8 @@ class StepwiseModel(VideoModel, Protocol):
 class BlackBoxModel(VideoModel, Protocol):
     """A model that is one pipeline call: coarse previews and the chunk rollout only.
 
-    `noise_control`: "latents", the call starts from the given noise, or "generator", the noise only seeds the pipeline's
-    own generator: then noises that are near each other make videos that are not, and only independent ones make sense.
+    `noise_control`: "latents", the call starts from the given noise, or "generator", the noise only seeds the
+    pipeline's own generator: noises near each other then make videos that are not, so only independent ones make sense.
     """
 
     noise_control: Literal["latents", "generator"]

@@ -37,6 +37,7 @@ class NoModule(GaussianModel):
 
 class BlackBox:
     name, capability, fps, guidance, evaluations_per_call = "box", "black_box", 8.0, 1.0, 1
+    noise_control = "latents"
     frames_per_chunk, context_frames, device = 2, 1, torch.device("cpu")
 
     def __init__(self):
