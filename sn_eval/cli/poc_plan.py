@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from sn_eval.cli.console import AsJson, Quiet, duration, percent, print_json, progress, say, show_table
+from sn_eval.results.experiment import Split
 
 Option = typer.Option
 
@@ -26,6 +27,8 @@ def plan(
         Path | None, Option(help="headroom.json of poc headroom: its spread in place of assumptions.")
     ] = None,
     out: Annotated[Path | None, Option(help="Folder of the run, for the disk that is free [runs/NAME].")] = None,
+    split: Annotated[Split | None, Option(help="Only these prompts, as for poc run [both].")] = None,
+    arm: Annotated[list[str] | None, Option(help="Only this arm, as for poc run; repeat it for several [all].")] = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -37,18 +40,21 @@ def plan(
 
       sn-eval poc plan shop.yaml --workers 2
 
+      sn-eval poc plan shop.yaml --split confirm --arm plain --arm halving@96
+
       sn-eval poc plan shop.yaml --calibration wan2.1-1.3b-480p --video-seconds 20 --workers 8
     """
     with progress(quiet=quiet) as bars:
         from sn_eval.decision.headroom import spreads_of
         from sn_eval.decision.prices import load_prices
         from sn_eval.poc.estimate import Options, estimate
+        from sn_eval.poc.part import Part
         from sn_eval.poc.spec import experiment_named
 
         experiment = experiment_named(spec)
         options = Options(
             workers, calibration, video_seconds, trial_seconds, out or Path("runs") / experiment.name,
-            None if headroom is None else spreads_of(headroom),
+            None if headroom is None else spreads_of(headroom), Part(split, tuple(arm or ())),
         )  # fmt: skip
         bar = bars.add("trying every arm")
         found = estimate(experiment, load_prices(prices), options, on_progress=bar)

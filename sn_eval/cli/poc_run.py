@@ -18,6 +18,7 @@ from sn_eval.cli.console import (
     say,
     show_table,
 )
+from sn_eval.results.experiment import Split
 
 Option = typer.Option
 
@@ -46,13 +47,19 @@ def run(
         Path | None, Option(help="Price list of your own, as data/prices.yaml [the run's, or the shipped one].")
     ] = None,
     retries: Annotated[int, Option(min=0, help="Further attempts of a cell that the machine failed.")] = 2,
+    split: Annotated[Split | None, Option(help="Only these prompts now; the rest stays missing [both].")] = None,
+    arm: Annotated[
+        list[str] | None, Option(help="Only this arm now, or a method at all its budgets; repeat it for several [all].")
+    ] = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
     """Make every video of an experiment, and measure it; what is finished is never made again.
 
     Stop it whenever you like (Ctrl-C, a power cut, a cap) and go on by running it again. Changed prices, rules and
-    business inputs make no new cells. Exit code 3: some cells are missing.
+    business inputs make no new cells. With --split and --arm only a part is made now: settings are chosen on dev
+    prompts, then the confirm prompts are run for the arms that matter. Exit code 3: some cells that were asked for are
+    missing.
 
     Examples:
 
@@ -61,8 +68,13 @@ def run(
       sn-eval poc run shop.yaml --out runs/shop --executor process --workers 4 --max-hours 10
 
       sn-eval poc run shop.yaml --executor ray --address auto --gpus-per-worker 0.5 --max-money 50000
+
+      sn-eval poc run shop.yaml --split dev
+
+      sn-eval poc run shop.yaml --split confirm --arm plain --arm halving@96
     """
     from sn_eval.poc import executors
+    from sn_eval.poc.part import Part
     from sn_eval.poc.run import Caps, Watched
     from sn_eval.poc.run import run as run_experiment
     from sn_eval.poc.spec import experiment_file
@@ -70,44 +82,65 @@ def run(
 
     file = experiment_file(spec)
     experiment = load_experiment(file)
-    home = out or Path("runs") / experiment.name
+    home, part = out or Path("runs") / experiment.name, Part(split, tuple(arm or ()))
     chosen = executors.create(
         executor, workers=workers, threads=threads, address=address, gpus_per_worker=gpus_per_worker
     )
     with friendly(kept=home), progress(quiet=quiet) as bars:
-        watched = Watched(bars.add(f"{experiment.name}: videos"), bars.add("this video"), bars.say)
+        named = " · ".join(filter(None, (experiment.name, part.words)))
+        watched = Watched(bars.add(f"{named}: videos"), bars.add("this video"), bars.say)
         outcome = run_experiment(
             experiment, home, text=file.read_text(encoding="utf-8-sig"), executor=chosen, prices=prices,
-            caps=Caps(max_hours, max_money), retries=retries, watched=watched,
+            caps=Caps(max_hours, max_money, part), retries=retries, watched=watched,
         )  # fmt: skip
-    _tell(outcome, spec, home, as_json)
+    _tell(outcome, f"sn-eval poc run {spec} --out {home}", home, part, as_json)
 
 
-def _tell(outcome: Any, spec: str, home: Path, as_json: bool) -> None:
-    """How the run stands, how to go on, and the exit code."""
+def _tell(outcome: Any, again: str, home: Path, part: Any, as_json: bool) -> None:
+    """How the run stands, how to go on, and the exit code. again: the command that makes the whole."""
     from sn_eval.poc.run import INTERRUPTED
 
-    total = outcome.done + outcome.left + sum(outcome.failed.values())
     if as_json:
         print_json(
-            {"run": home, "cells": total, "done": outcome.done, "made": outcome.made, "failed": outcome.failed,
-             "left": outcome.left, "stopped_by": outcome.stopped_by, "finished": outcome.finished}
+            {"run": home, **_counts(outcome), "made": outcome.made, "stopped_by": outcome.stopped_by,
+             "split": part.split, "arms": part.arms, "whole": _counts(outcome.whole)}
         )  # fmt: skip
     else:
-        say(f"{outcome.done} of {total} videos are in {home}, {outcome.made} of them made now")
+        of = f" of {part.words}" if part.words else ""
+        say(f"{outcome.done} of {outcome.total} videos{of} are in {home}, {outcome.made} of them made now")
         for category, count in outcome.failed.items():
             say(f"{count} failed ({category}): {_FAILED[category]} {home / 'errors.jsonl'}")
-        if outcome.made:
-            from sn_eval.poc.status import status as status_of
-
-            _tell_unmeasured(status_of(home))
-        if outcome.stopped_by:
-            say(f"stopped by {outcome.stopped_by}; what was finished is kept")
-        if not outcome.finished:
-            say(f"go on with: sn-eval poc run {spec} --out {home}")
-        else:
-            say(f"next: sn-eval poc report {home}, or in a browser: sn-eval dashboard {home}")
+        _tell_rest(outcome, again, home, part)
     raise typer.Exit(STOPPED if outcome.stopped_by == INTERRUPTED else DONE if outcome.finished else PARTIAL)
+
+
+def _counts(standing: Any) -> dict[str, Any]:
+    """Cells of a part or of the whole, for machines."""
+    return {
+        "cells": standing.total, "done": standing.done, "failed": standing.failed, "left": standing.left,
+        "finished": standing.finished,
+    }  # fmt: skip
+
+
+def _tell_rest(outcome: Any, again: str, home: Path, part: Any) -> None:
+    """What was not measured, and what is left, of the part and of the whole."""
+    from sn_eval.poc.status import status as status_of
+
+    part_done = outcome.finished and not outcome.whole.finished
+    found = status_of(home) if outcome.made or part_done else None
+    if found is not None and outcome.made:
+        _tell_unmeasured(found)
+    if outcome.stopped_by:
+        say(f"stopped by {outcome.stopped_by}; what was finished is kept")
+    if not outcome.finished:
+        say(f"go on with: {again}{part.options}")
+    elif part_done:
+        left = found.seconds_left if found else None
+        time = "" if left is None else f", about {duration(left)} on one worker"
+        whole = outcome.whole
+        say(f"the whole run has {whole.done} of {whole.total}; {whole.left} are left{time}: {again}")
+    else:
+        say(f"next: sn-eval poc report {home}, or in a browser: sn-eval dashboard {home}")
 
 
 def _tell_unmeasured(found: Any) -> None:

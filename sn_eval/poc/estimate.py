@@ -5,7 +5,7 @@ GPU yet (`poc.calibration`); then nothing is loaded.
 """
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -22,9 +22,10 @@ from sn_eval.poc.calibration import Reading, reading, video_seconds
 from sn_eval.poc.cast import Cast, make_cast
 from sn_eval.poc.memory import Need, check_fits
 from sn_eval.poc.pace import CAP, Machine, measure
+from sn_eval.poc.part import WHOLE, Part
 from sn_eval.poc.planning import Arm, arms
 from sn_eval.poc.sample_size import SampleSize, sample_sizes
-from sn_eval.results.experiment import Experiment
+from sn_eval.results.experiment import Experiment, Prompt
 from sn_eval.results.files import ResultsError
 from sn_eval.search.whole_video import one_video
 
@@ -87,7 +88,8 @@ class Estimate:
 class Options:
     """How to estimate. out: folder of the run, for its disk. spreads: of prompts' differences by outcome, if measured.
 
-    calibration: id of a published reading, in place of trials; of_video: seconds of one video, for it.
+    calibration: id of a published reading, in place of trials; of_video: seconds of one video, for it. part: of the
+    experiment that would be run [all].
     """
 
     workers: int = 1
@@ -96,12 +98,14 @@ class Options:
     cap: float = CAP
     out: Path = Path("runs")
     spreads: Mapping[str, float] | None = None
+    part: Part = WHOLE
 
 
 def estimate(
     experiment: Experiment, prices: PriceList, options: Options = Options(), *, on_progress: Progress | None = None
 ) -> Estimate:
-    """The estimate; UserError or ResultsError, in one line, for an experiment that could not run."""
+    """The estimate; UserError or ResultsError, in one line, for an experiment or a part that could not run."""
+    options.part.check(experiment)
     if options.calibration is not None:
         rates = _published(experiment, reading(options.calibration), options)
     else:
@@ -112,8 +116,9 @@ def estimate(
     disk = sum(arm.disk or 0.0 for arm in counted) if rates.disk else None
     free = shutil.disk_usage(_existing(options.out)).free
     return Estimate(
-        experiment.name, *_prompts(experiment), len(experiment.seeds), sum(arm.cells for arm in counted),
-        tuple(counted), rates.video_seconds, options.workers, rates.device, rates.machine,
+        experiment.name, *_prompts(options.part.prompts(experiment)), len(experiment.seeds),
+        sum(arm.cells for arm in counted), tuple(counted), rates.video_seconds, options.workers, rates.device,
+        rates.machine,
         sum(arm.hours for arm in counted), sum(arm.device_seconds for arm in counted) / 3600, rates.evaluators,
         sum(worth) if worth else None, price.currency if price else "", price_words, disk, free,
         _capacity_words(experiment), sample_sizes(experiment, dict(options.spreads or {})), rates.how,
@@ -147,7 +152,7 @@ class _Rates:
 def _trials(experiment: Experiment, options: Options, on_progress: Progress | None) -> _Rates:
     need = check_fits(experiment.model)
     cast = make_cast(experiment)
-    found = arms(experiment, cast)
+    found = _asked(options.part, arms(experiment, cast))
     threads = max(1, torch.get_num_threads() // options.workers) if cast.model.device.type == "cpu" else None
     machine = measure(experiment, cast, found, cap=options.cap, threads=threads, on_progress=on_progress)
     rollout = rollouts.create(experiment.rollout.use, model=cast.model, **experiment.rollout.params)
@@ -185,7 +190,8 @@ def _published(experiment: Experiment, published: Reading, options: Options) -> 
     length = video_seconds(experiment, options.of_video)
     guidance = experiment.model.params.get("guidance", 1.0)
     stand_in: Any = models.create("gaussian", guidance=guidance)  # counts evaluations alike, and loads nothing
-    found = arms(experiment, Cast(stand_in, rewards.create("motion_floor"), ()))  # any: nothing is searched or judged
+    cast = Cast(stand_in, rewards.create("motion_floor"), ())  # any: nothing is searched or judged
+    found = _asked(options.part, arms(experiment, cast))
     rollout = rollouts.create(experiment.rollout.use, model=stand_in, **experiment.rollout.params)
     plain = published.seconds(length, rollout.steps)
     how = (
@@ -200,11 +206,17 @@ def _published(experiment: Experiment, published: Reading, options: Options) -> 
     )  # fmt: skip
 
 
+def _asked(part: Part, found: Sequence[Arm]) -> tuple[Arm, ...]:
+    """Arms of the part."""
+    names = part.names((arm.name, arm.method.label) for arm in found)
+    return tuple(arm for arm in found if arm.name in names)
+
+
 # --- one arm ----------------------------------------------------------------------------------------------
 
 
 def _arm(experiment: Experiment, arm: Arm, rates: _Rates, price: HourPrice | None, options: Options) -> ArmEstimate:
-    cells = len(experiment.prompts) * len(experiment.seeds)
+    cells = len(options.part.prompts(experiment)) * len(experiment.seeds)
     own = rates.seconds[arm.name]
     wall = cells * (own + sum(rates.evaluators.values()))
     spent = Compute(rates.device, wall * rates.threads, wall, source="estimated")
@@ -264,9 +276,9 @@ def _price(experiment: Experiment, prices: PriceList, rates: _Rates) -> tuple[Ho
 # --- what to mend -----------------------------------------------------------------------------------------
 
 
-def _prompts(experiment: Experiment) -> tuple[int, int]:
-    dev = sum(prompt.split == "dev" for prompt in experiment.prompts)
-    return len(experiment.prompts) - dev, dev
+def _prompts(prompts: Sequence[Prompt]) -> tuple[int, int]:
+    dev = sum(prompt.split == "dev" for prompt in prompts)
+    return len(prompts) - dev, dev
 
 
 def _disk_warning(disk: float | None, free: int, out: Path) -> list[str]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import yaml
 
 from sn_eval.poc.executors import Crew, Executor, Failure, Result, WorkerLost, create
+from sn_eval.poc.part import WHOLE, Part
 from sn_eval.poc.sources import sources_key
 from sn_eval.results.experiment import Experiment
 from sn_eval.results.files import ResultsError, write_whole
@@ -35,13 +36,15 @@ INTERRUPTED = "Ctrl-C"
 
 @dataclass(frozen=True)
 class Caps:
-    """Where a run stops by itself, once the cells in progress are done.
+    """How much a call makes, and where it stops by itself, once the cells in progress are done.
 
     hours: of this call. money: of the whole run, earlier calls and evaluators included, in the currency of the prices.
+    part: cells that this call may make [all].
     """
 
     hours: float | None = None
     money: float | None = None
+    part: Part = WHOLE
 
 
 def _nothing(*_: object) -> None:
@@ -58,23 +61,35 @@ class Watched:
 
 
 @dataclass(frozen=True)
-class RunOutcome:
-    """How a run stands. done: complete cells, `made` of them by this call. failed: cells that are not, by category.
+class Standing:
+    """How many cells are complete, are not, by category of their failure, and are still to be tried."""
 
-    left: cells that are still to be tried. stopped_by: why this call ended before them, in words, else None.
-    """
-
-    plan: Plan
     done: int
-    made: int
     failed: Mapping[str, int]
     left: int
-    stopped_by: str | None = None
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.done + self.left + sum(self.failed.values())
 
     @property
     def finished(self) -> bool:
         """Whether there is nothing left to try: videos that came out unusable are results, too."""
         return not self.left and set(self.failed) <= {"quality"}
+
+
+@dataclass(frozen=True)
+class RunOutcome(Standing):
+    """How the part that was asked for stands, and the whole run with it.
+
+    made: of the complete cells, by this call. stopped_by: why this call ended before the others, in words, else None.
+    """
+
+    plan: Plan
+    made: int
+    whole: Standing
+    stopped_by: str | None = None
 
 
 def run(
@@ -88,20 +103,21 @@ def run(
     retries: int = RETRIES,
     watched: Watched = Watched(),
 ) -> RunOutcome:
-    """Make every cell of the experiment that `out` does not hold.
+    """Make every cell of the experiment, or of the part in `caps`, that `out` does not hold.
 
     text: the experiment's file, word for word [written anew]. executor: where cells run [serial]. prices: file of a
     price list [the run's own, else the shipped one]. retries: further attempts of a cell that the machine failed.
     ResultsError, in one line, before anything is made: for an experiment that cannot run, a folder that another run
-    writes, a cap in money without a price, a model that does not fit in memory.
+    writes, a cap in money without a price, a model that does not fit in memory, a part that there is not.
     """
+    caps.part.check(experiment)
     store = RunStore(out.absolute())
     declared = _Declared(experiment, text, prices)
     with store.locked():
         for cell, why in damaged(store).items():
             watched.say(f"damaged cell set aside as {store.set_aside(cell)}, to be made again: {why}")
         known = remembered(store.root, experiment)
-        if known is not None and not (ledger := _Ledger(store, known)).open:
+        if known is not None and not (ledger := _Ledger(store, known, caps.part)).open:
             declared.write(store.root)
             return ledger.outcome(0, None)
         spending = declared.spending(store.root, capped=caps.money is not None)
@@ -161,23 +177,26 @@ class _Declared:
 
 
 class _Ledger:
-    """Which cells of a plan are done, which will never be, and which are open."""
+    """Which cells of a part are done, which will never be, and which are open. rest: how all other cells stand."""
 
-    def __init__(self, store: RunStore, plan: Plan) -> None:
-        self.store, self.plan = store, plan
-        cells = dict.fromkeys(planned.cell for planned in plan.cells)
-        complete = store.stamps()
+    def __init__(self, store: RunStore, plan: Plan, part: Part) -> None:
+        self.plan, cells = plan, part.cells(plan)
+        complete, last = store.stamps(), store.last_errors()
         self.done = {cell for cell in cells if cell in complete}
-        last = store.last_errors()
         self.failed = {cell: "quality" for cell in cells if _unusable(last.get(cell)) and cell not in complete}
         self.open = [cell for cell in cells if cell not in self.done and cell not in self.failed]
         self.total = len(cells)
+        others = {planned.cell for planned in plan.cells}.difference(cells)
+        done = len(others & complete.keys())
+        failed = sum(_unusable(last.get(cell)) for cell in others - complete.keys())
+        self.rest = Standing(done, {"quality": failed}, len(others) - done - failed)
 
     def outcome(self, made: int, stopped_by: str | None) -> RunOutcome:
-        """How the run stands."""
-        failed = Counter(self.failed.values())
+        """How the part and the run stand."""
+        failed, rest = Counter(self.failed.values()), self.rest
         left = self.total - len(self.done) - len(self.failed)
-        return RunOutcome(self.plan, len(self.done), made, dict(failed), left, stopped_by)
+        whole = Standing(len(self.done) + rest.done, dict(failed + Counter(rest.failed)), left + rest.left)
+        return RunOutcome(len(self.done), dict(failed), left, self.plan, made, whole, stopped_by)
 
 
 def _unusable(line: Mapping[str, object] | None) -> bool:
@@ -228,9 +247,9 @@ class _Loop:
         if self.caps.money is not None:
             self.spending.applies(self.where)
         self.spending.earlier(recorded(self.store).records, plan)
+        self.ledger, known = _Ledger(self.store, plan, self.caps.part), {cell.id: cell for cell in cells}
         plan.save(self.store.root)
         declared.write(self.store.root)
-        self.ledger, known = _Ledger(self.store, plan), {cell.id: cell for cell in cells}
         self.waiting.extend(_Job(known[cell]) for cell in self.ledger.open)
         try:
             self._work()
