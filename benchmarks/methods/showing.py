@@ -40,11 +40,11 @@ def choice_lines(report: Report) -> Iterator[str]:
     elif choice.nearest is not None:
         near = known[choice.nearest]
         yield (
-            f"**No cheaper arm keeps {_percent(choice.keep)} of it.** The nearest, {near.arm}, keeps {_kept(near.kept)} at "
-            f"{_percent(near.cost)} of the cost."
+            f"**No cheaper arm keeps {_percent(choice.keep)} of it.** The nearest, {near.arm}, keeps "
+            f"{_kept(near.kept)} at {_percent(near.cost)} of the cost."
         )
     else:
-        yield f"**No arm can be chosen**: {report.reference} gains nothing on dev prompts, or no arm shares any with it."
+        yield f"**No arm can be chosen**: {report.reference} gains nothing on dev prompts, or shares none with any arm."
 
 
 def _chosen(chosen: ArmFigures, choice: Choice, report: Report) -> str:
