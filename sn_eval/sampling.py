@@ -138,6 +138,11 @@ def x0_from_eps(x: Tensor, eps: Tensor, signal: Float[Tensor, "b t"], noise: Flo
 # --- batches that fit -------------------------------------------------------------------------------------
 
 
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out: a GPU's, or the computer's (torch has no type of its own for that)."""
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
+
+
 @dataclass
 class Batches:
     """Calls a function on at most `limit` samples at a time; out of memory halves the limit, said once each
@@ -156,7 +161,9 @@ class Batches:
             try:
                 parts.append(function(*(batched if size == total else (each[rows] for each in batched))))
                 done += size
-            except torch.OutOfMemoryError as error:
+            except (RuntimeError, MemoryError) as error:
+                if not out_of_memory(error):
+                    raise
                 self._back_off(size, error)
         return parts[0] if len(parts) == 1 else torch.cat(parts)
 

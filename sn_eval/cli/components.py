@@ -64,6 +64,9 @@ def parse_numbers(text: str, what: str) -> list[int]:
 RewardParam = Annotated[
     list[str] | None, typer.Option(help="A parameter of the reward, key=value; repeat for several.")
 ]
+ModelParam = Annotated[
+    list[str] | None, typer.Option(help="A parameter of the model, e.g. dtype=bfloat16; repeat for several.")
+]
 
 
 def reward_named(use: str, given: Sequence[str] | None) -> Any:

@@ -2,15 +2,17 @@
 
 import math
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from sn_eval.cli.components import Device, RewardParam, pick_device, reward_named
+from sn_eval.cli.components import Device, ModelParam, RewardParam, parse_params, pick_device, reward_named
 from sn_eval.cli.console import AsJson, Quiet, friendly, print_json, progress, say, show_table
 
 Option = typer.Option
+_NONE: Mapping[str, Any] = {}
 SHOWN = ("video.mp4", "contact_sheet.png", "search.png", "trace.jsonl", "record.json")
 MADE = (*SHOWN[:-1], "video.partial.mp4", "candidates.jpg", "candidates.json")  # what a run leaves that did not finish
 
@@ -23,6 +25,7 @@ def generate(
     model: Annotated[
         str, Option(help="tabletop, gaussian, a model folder, a hub id, pkg.mod:attr or file.py:attr.")
     ] = "tabletop",
+    model_param: ModelParam = None,
     method: Annotated[
         str, Option(help="plain, random_pick, best_of_n, scaling_noise, halving, … or your own.")
     ] = "scaling_noise",
@@ -92,7 +95,9 @@ def generate(
         if scale < 1:
             raise UserError(f"--scale {scale}: it must be 1 or more")
         bars.say(f"loading {model}")
-        player, named = load_model(model, guidance=guidance, size=size, device=str(pick_device(device)))
+        player, named = load_model(
+            model, device, guidance=guidance, size=size, given=parse_params(model_param or [], "--model-param")
+        )
         if seconds is not None:
             if not (math.isfinite(seconds) and seconds > 0):
                 raise UserError(f"--seconds {seconds}: it must be above 0")
@@ -112,27 +117,42 @@ def generate(
     _report(made.record, folder, as_json)
 
 
-def load_model(use: str, *, guidance: float | None, size: str | None, device: str) -> tuple[Any, Any]:
-    """The model behind a name, a folder or a hub id, and the component that the record keeps."""
-    from rewards.base import UserError
+def load_model(
+    use: str, device: str, *, guidance: float | None = None, size: str | None = None, given: Mapping[str, Any] = _NONE
+) -> tuple[Any, Any]:
+    """The model behind a name, a folder or a hub id, and the component that the record keeps.
+
+    given: further parameters; those that an option names as well are the option's.
+    """
     from sn_eval import models
     from sn_eval.poc.spec import model_named
     from sn_eval.results.record import Component
 
-    params: dict[str, Any] = {} if device == "cpu" else {"device": device}
+    place = str(pick_device(device))
+    named = model_named(use)
+    takes = {parameter.name for parameter in models.describe(named.use).parameters}
+    params = {**named.params, **given}
+    if place != "cpu" and not (device == "auto" and "device" not in takes):
+        params["device"] = place
     if guidance is not None:
         params["guidance"] = guidance
-    named = model_named(use, **params)
-    name, params = named.use, dict(named.params)
     if size is not None:
-        width, height = _size(size)
-        if name == "tabletop" and (width, height) != (64, 64):
-            raise UserError(f"--size {size}: the tabletop model makes 64x64; leave --size out")
-        if name == "image_to_video":
-            params |= {"width": width, "height": height}
-        elif name != "tabletop":
-            raise UserError(f"--size {size}: model {name!r} takes no size here; set it where the model is made")
-    return models.create(name, **params), Component(use=name, params=params)
+        params |= _sized(named.use, size, takes)
+    return models.create(named.use, **params), Component(use=named.use, params=params)
+
+
+def _sized(name: str, size: str, takes: set[str]) -> dict[str, Any]:
+    """The parameters that set the size of a model's frames."""
+    from rewards.base import UserError
+
+    width, height = _size(size)
+    if {"width", "height"} <= takes:
+        return {"width": width, "height": height}
+    if name != "tabletop":
+        raise UserError(f"--size {size}: model {name!r} takes no size here; set it where the model is made")
+    if (width, height) != (64, 64):
+        raise UserError(f"--size {size}: the tabletop model makes 64x64; leave --size out")
+    return {}
 
 
 def _check(cell: Any, model: Any, image: Any) -> None:

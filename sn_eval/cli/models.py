@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from sn_eval.cli.components import Device, parse_numbers, pick_device, show_list
+from sn_eval.cli.components import Device, parse_numbers, show_list
 from sn_eval.cli.console import AsJson, Quiet, print_json, progress, say, show_table
 from sn_eval.cli.generate import load_model
 from sn_eval.results.files import ResultsError
@@ -60,7 +60,7 @@ def check(
         raise ResultsError(f"--look {look}: a preview comes after at most --steps {steps} evaluations")
     texts = list(prompt) if prompt else dev_prompts()[:prompts]
     judge = rewards.create(reward)
-    made, _ = load_model(model, guidance=guidance, size=size, device=str(pick_device(device)))
+    made, _ = load_model(model, device, guidance=guidance, size=size)
     plan = Plan(looks, candidates, texts, range(seeds))
     with progress(quiet=quiet) as bars:
         worth = [

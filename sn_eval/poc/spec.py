@@ -34,13 +34,14 @@ def experiment_names() -> list[str]:
 
 
 def model_named(use: str, **params: Any) -> Component:
-    """A model as an experiment writes it: by name, by the folder of its weights, or by a hub id (owner/name)."""
-    from sn_eval import models  # and torch, which experiments need not
+    """A model as an experiment writes it: by name, by the folder of its weights, or by a hub id (owner/name).
 
-    if use in models.names() or ":" in use:
-        return Component(use=use, params=params)
-    if (Path(use) / "denoiser").is_dir():
-        return Component(use="tabletop", params={"path": use, **params})
-    if Path(use).is_dir() or use.count("/") == 1:
-        return Component(use="image_to_video", params={"path": use, **params})
+    The adapter is the one that drives what lies there. UserError where nothing does.
+    """
+    from sn_eval import models  # and torch, which experiments need not
+    from sn_eval.models.pipeline_index import adapter_for, is_hub_id
+
+    named = use in models.names() or ":" in use
+    if not named and (Path(use).exists() or is_hub_id(use) or "/" in use):
+        return Component(use=adapter_for(use), params={"path": use, **params})
     return Component(use=use, params=params)
