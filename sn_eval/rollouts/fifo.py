@@ -1,14 +1,15 @@
-"""A queue on the diagonal: frame i of the queue is at noise level i+1; each step denoises all once and
-shows one.
+"""A long video from a queue on the diagonal: each step denoises every window once, shows the head, pushes new noise.
 
-FIFO-Diffusion (Kim et al., arXiv:2405.11473): a queue of T frames in windows of f, windows independent
-within a step, hence one batch. With lookahead denoising windows overlap by half and only the later half is
-written. A search chooses the noise that is pushed at the tail (ScalingNoise, arXiv:2503.16400).
+FIFO-Diffusion (Kim et al., arXiv:2405.11473); a search chooses the noise that is pushed at the tail (ScalingNoise,
+arXiv:2503.16400). The windows of a step are independent, hence one batch of all beams; those that beams have in common
+are denoised once (`queue`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
@@ -18,6 +19,7 @@ from rewards.base import UserError
 from rewards.registry import component
 from sn_eval.interfaces import (
     Branch,
+    CachedBlocks,
     Candidate,
     Clip,
     Cond,
@@ -26,48 +28,29 @@ from sn_eval.interfaces import (
     Image,
     Latents,
     Preview,
-    Schedule,
     State,
+    StatefulDecoder,
     StepwiseModel,
     VideoModel,
 )
 from sn_eval.rollouts.chunk import ChunkRollout, check_preview
+from sn_eval.rollouts.decoding import decode_on, total_frames
+from sn_eval.rollouts.diagonal import Diagonal
 from sn_eval.rollouts.finite import finite
-from sn_eval.sampling import Batches, normal, per_frame, step
-
-
-@dataclass(frozen=True)
-class Queue:
-    """What a beam carries: slots 0 … T−2 at levels 1 … T−1 (each step pushes slot T−1), and what was shown
-    last.
-    """
-
-    slots: Float[Tensor, "q c h w"]
-    front: Float[Tensor, "a c h w"]  # clean: the lookahead's first window looks back at them
-    history: History
-
-
-@dataclass(frozen=True)
-class Tail:
-    """A branch's last window: as pushed, after its real step (once a look has made it), and as it is looked
-    ahead.
-    """
-
-    pushed: Clip
-    ahead: Clip
-    stepped: Clip | None = None
+from sn_eval.rollouts.queue import Layout, Queue, Tail, Window, pushed_tag, start_tag, window_tag
+from sn_eval.sampling import Batches, normal, per_frame
 
 
 @component("fifo")
 @dataclass(frozen=True)
 class FifoRollout:
-    """A video of `chunks`·frames_per_chunk frames from a queue of `steps` frames, in windows of `window`
-    frames.
+    """A video of `chunks` times the model's chunk, latent by latent, from a queue of `steps` latents.
 
-    `steps` must be a multiple of the window (0: the model's frames_per_chunk), and the window even with
-    `lookahead`. Previews: "early" denoises the tail window `look` virtual steps (the first of them is the
-    real one); "coarse" takes it to level 0 in `look` evaluations. The last frames to be pushed are never
-    shown: nothing is searched there.
+    `window`: latents that are denoised together (0: the model's chunk); `steps` must be a multiple of it, and it must
+    be even with `lookahead`. Looks show the tail window: "early" denoises it `look` virtual steps (the first of them
+    is the real one and is kept), "ahead" takes it from there to the clean level in `ahead` jumps, "coarse" and "draft"
+    take it to the clean level in `look` evaluations that are thrown away. `eta` 0 deterministic … 1 ancestral;
+    `max_batch` windows in one network call. The last latents to be pushed are never shown: nothing is searched there.
     """
 
     model: VideoModel
@@ -85,31 +68,47 @@ class FifoRollout:
 
     def __post_init__(self) -> None:
         """Refuses what cannot run."""
-        model = self.model
-        if not getattr(model, "per_frame_levels", False):
-            raise UserError(f"model {model.name!r} has no noise level per frame, which fifo needs; use chunk")
+        self._check_model()
         for what in ("steps", "chunks", "max_batch", "ahead"):
             if (value := getattr(self, what)) is not None and value < 1:
                 raise UserError(f"{what} is {value}; it must be 1 or more")
-        check_preview(model, self.preview)
-        if self.window < 0 or self.steps % self._size:
-            raise UserError(f"steps is {self.steps}; fifo needs a multiple of the window of {self._size} frames")
-        if self.lookahead and self._size % 2:
-            raise UserError(f"the window has {self._size} frames; lookahead needs an even number")
-        if model.latent_shape(self._size)[0] != self._size:
-            raise UserError(f"model {model.name!r} compresses time, which fifo cannot yet decode; use chunk")
+        if self.window < 0:
+            raise UserError(f"window is {self.window}; it must be 0 (the model's chunk) or more")
+        size = self.window or self._chunk
+        if self.lookahead and size % 2:
+            raise UserError(f"the window has {size} frames; lookahead needs an even number: set window or no lookahead")
+        if self.steps % size:
+            below = self.steps // size * size
+            near = f"{below} or {below + size}" if below else f"{size} or {2 * size}"
+            raise UserError(f"steps is {self.steps}; fifo needs a multiple of the window of {size} frames: {near}")
+        check_preview(self.model, self.preview)
         if not 0 <= self.eta <= 1:
             raise UserError(f"eta is {self.eta}; it must lie in 0 (deterministic) … 1 (ancestral)")
+
+    def _check_model(self) -> None:
+        model = self.model
+        if model.capability == "black_box":
+            raise UserError(f"model {model.name!r} is a black box, which fifo cannot step; use --rollout chunk")
+        if not getattr(model, "per_frame_levels", False):
+            raise UserError(
+                f"model {model.name!r} has one noise level for all frames, and fifo needs one for each; "
+                "use --rollout chunk"
+            )
+        if self._chunk != model.frames_per_chunk and not isinstance(model, StatefulDecoder):
+            raise UserError(
+                f"model {model.name!r} compresses time and its decoder cannot go on latent by latent, as fifo needs; "
+                "use --rollout chunk"
+            )
 
     @property
     def frames(self) -> int:
         """Frames of the whole video."""
-        return self.chunks * self.model.frames_per_chunk
+        return total_frames(self.model, self.chunks)
 
     @property
     def pieces(self) -> int:
-        """Steps: the queue's repeated first frames leave it before the first one is shown."""
-        return self.frames + self._warmup
+        """Steps, each of which shows a latent; the queue's repeated first ones leave it before the first is shown."""
+        return self.chunks * self._chunk + self._warmup
 
     def with_steps(self, steps: int) -> "FifoRollout":
         """The same rollout with other denoising steps."""
@@ -124,260 +123,241 @@ class FifoRollout:
         return replace(self, preview=preview, ahead=ahead or self.ahead)
 
     def noise_shape(self) -> tuple[int, int, int, int]:
-        """(t, c, h, w) of the frame that a step pushes."""
-        return self.model.latent_shape(1)
+        """(1, c, h, w) of the latent that a step pushes."""
+        _, c, h, w = self.model.latent_shape(self.model.frames_per_chunk)
+        return (1, c, h, w)
 
     def matters(self, depth: int) -> bool:
-        """Whether the frame that is pushed here leaves the queue before the video ends."""
+        """Whether the latent that is pushed here leaves the queue before the video ends."""
         return depth + self.steps <= self.pieces
 
+    # --- a step: expand, refine, commit ---
+
     def start(self, prompts: Sequence[str], image: Image | None, seed: int, noise_seed: int | None = None) -> State:
-        """The queue from a base clip: its first frame repeated, then the clip, each noised to its slot's
-        level.
-        """
+        """The queue from a base clip: its first latent repeated, then the clip, each noised to its place's level."""
         base = ChunkRollout(self.model, self.steps, 1, eta=self.eta, max_batch=self.max_batch)
         begin = base.start(prompts, image, seed, noise_seed)
         noise = normal(base.noise_shape(), begin.seed, "fifo-base")
         first = base.commit(base.expand([Candidate(begin, 0, 0, noise, "plain")]))[0]
-        clip = first.state.clean
+        clip, schedule = first.state.clean, self._diagonal.schedule
         assert clip is not None
         slots = clip[(torch.arange(1, self.steps) - (self.steps - len(clip))).clamp(min=0)]
-        signal, noises = (per_frame(v[1:-1]) for v in (self._schedule.signal, self._schedule.noise))
-        queue = signal * slots + noises * normal(tuple(slots.shape), begin.seed, "fifo-queue").to(slots)
-        front = clip[:1].expand(self._size - self._written, -1, -1, -1)
+        signal, noises = per_frame(schedule.signal[1:-1]), per_frame(schedule.noise[1:-1])
+        slots = signal * slots + noises * normal(tuple(slots.shape), begin.seed, "fifo-queue").to(slots)
+        frames = torch.cat([clip[:1].expand(self._layout.front, -1, -1, -1), slots])
+        made = (start_tag(seed, begin.seed, begin.prompts[0], image),) * len(frames)
         fixed = begin.fixed if begin.fixed is not None or first.frames is None else first.frames[:1]
-        return replace(begin, inner=Queue(queue, front, first.state.inner), fixed=fixed)
+        return replace(begin, inner=Queue(frames, made, begin.inner), fixed=fixed)
 
     def expand(self, candidates: Sequence[Candidate]) -> list[Branch]:
         """Each candidate's tail window, its own noise at the top level; nothing is denoised yet."""
-        prompts = [self._prompt(c.parent, self.steps - 1) for c in candidates]
-        conds = self._conditions(prompts)
-        tails = [self._full(c)[-self._size :] for c in candidates]
-        return [Branch(c, Tail(t, t), conds[p]) for c, t, p in zip(candidates, tails, prompts, strict=True)]
+        tails = [self._pushed(c)[-self._layout.size :] for c in candidates]
+        conds = [self._diagonal.condition(self._prompt(c.parent, self._layout.tail)) for c in candidates]
+        return [Branch(c, Tail(t, t), cond) for c, t, cond in zip(candidates, tails, conds, strict=True)]
 
     def refine(self, branches: Sequence[Branch], look: int, decode: bool = True) -> list[Branch]:
-        """Branches with a preview of all frames of their tail window."""
+        """Branches with a preview of the whole tail window, decoded as a stretch of its own."""
         if not 1 <= look <= self.steps:
             raise UserError(f"look is {look}; it must lie in 1 … {self.steps} (the denoising steps)")
-        early = self.preview == "early"
-        done = branches[0].evaluations if early else 0
-        x = torch.stack([b.x.ahead if early else b.x.pushed for b in branches])
-        cond, stepped, clean = Cond.cat([b.cond for b in branches]), None, x
-        for turn in range(done, look):
-            now, then = (self._ahead(t, look) for t in (turn, turn + 1))
-            x, clean = self._denoised(x, cond, now, then, self._fresh(branches, turn))
-            stepped = x if turn == 0 and early else stepped
-        depth = branches[0].candidate.parent.depth
-        whose = [f"candidate {b.candidate.index}" for b in branches]
-        self._check(clean, depth, whose)
-        frames = self._batches(self.model.decode, clean, [b.candidate.parent.inner.history for b in branches])
-        self._check(frames, depth, whose, "frames")
-        return [self._seen(b, x[i], stepped, i, frames[i], look) for i, b in enumerate(branches)]
+        branches, clean = self._looked_ahead(branches, look) if self._reusable else self._thrown_away(branches, look)
+        check = self._checker(branches)
+        seen = [replace(b, clean=c, preview=None) for b, c in zip(branches, check(clean, "latents"), strict=True)]
+        if not decode:
+            return seen
+        frames = check(self._batches(self.model.decode, clean, [History()] * len(clean)), "frames")
+        return [replace(b, preview=f) for b, f in zip(seen, frames, strict=True)]
 
     def commit(self, branches: Sequence[Branch]) -> list[Finished]:
-        """One step of the whole queue: the windows of each surviving parent once, tails that no look has
-        stepped.
-        """
-        states = {b.candidate.parent.identity: b.candidate.parent for b in branches}
-        depth = branches[0].candidate.parent.depth
-        live = self._live(depth)
-        jobs = [(s, w) for s in states.values() for w in range(min(live, self._windows - 1))]
-        tails = [b for b in branches if b.x.stepped is None] if live == self._windows else []
-        bodies, stepped = self._step_all(depth, jobs, tails)
-        moved = [self._moved(b, bodies, stepped) for b in branches]
-        if depth < self._warmup:
+        """One step of every branch's whole queue: each distinct window once, tails that no look has stepped."""
+        laid = [self._windows(b) for b in branches]
+        done = self._stepped(self._due(branches, laid), branches[0].candidate.parent.depth)
+        done |= {b.x.tag: b.x.stepped for b in branches if b.x.stepped is not None}
+        moved = [self._moved(b, windows, done) for b, windows in zip(branches, laid, strict=True)]
+        if branches[0].candidate.parent.depth < self._warmup:
             return [Finished(b, state, None) for b, state in zip(branches, moved, strict=True)]
-        shown = torch.stack([state.clean for state in moved if state.clean is not None])
-        frames = self._batches(self.model.decode, shown, [state.inner.history for state in moved])
-        self._check(frames, depth, [f"candidate {b.candidate.index}" for b in branches], "frames")
-        return [Finished(b, s, f) for b, s, f in zip(branches, moved, frames, strict=True)]
+        return self._shown(branches, moved, [windows[0].tag for windows in laid])
+
+    # --- what it costs ---
 
     def preview_evaluations(self, depth: int, branches: int, seen: int, look: int) -> int:
-        """Window evaluations: n·(look − seen) early, n·look coarse; × 2 with guidance."""
-        turns = look if self.preview == "coarse" else look - seen
+        """Windows: n·(look − seen) early, and n·min(ahead, T − look) more ahead; n·look coarse and draft; × 2 with
+        guidance.
+        """
+        turns = look - seen if self._reusable else look
+        if self.preview == "ahead" and look > seen:
+            turns += self._jumps(look)
         return branches * turns * self.model.evaluations_per_call
 
     def finish_evaluations(self, depth: int, branches: int, parents: int, seen: int) -> int:
-        """u·(windows − 1) for u surviving parents, and n tails that no early look has stepped; × 2 with
-        guidance.
+        """u·(windows − 1) for u surviving parents, and n tails where no look has stepped them; × 2 with guidance.
 
-        Windows that hold only frames which are never shown are left out at the end of the video.
+        At the end of the video windows that have no say in what is still to be shown are left out.
         """
-        live = self._live(depth)
-        total = min(branches, parents) * min(live, self._windows - 1)
-        if live == self._windows and (seen == 0 or self.preview == "coarse"):
+        live = self._layout.live(self.pieces - depth)
+        total = min(branches, parents) * min(live, self._layout.tail)
+        if live == self._layout.windows and not (seen and self._reusable):
             total += branches
         return total * self.model.evaluations_per_call
 
     def commit_evaluations(self, branches: Sequence[Branch]) -> int:
-        """What `commit` spends."""
-        seen = branches[0].previews[-1][0] if branches[0].previews else 0
-        parents = {b.candidate.parent.identity for b in branches}
-        return self.finish_evaluations(branches[0].candidate.parent.depth, len(branches), len(parents), seen)
+        """The distinct windows that `commit` has to denoise; × 2 with guidance."""
+        due = self._due(branches, [self._windows(b) for b in branches])
+        return len(due) * self.model.evaluations_per_call
 
     def overhead(self) -> int:
         """The base clip."""
         return self.steps * self.model.evaluations_per_call
 
-    # --- windows ---
+    # --- the whole queue ---
 
-    @property
-    def _size(self) -> int:
-        return self.window or self.model.frames_per_chunk
+    def _windows(self, branch: Branch) -> list[Window]:
+        """The windows of a branch's queue that have a say in what is still to be shown, head first."""
+        candidate, parent, layout = branch.candidate, branch.candidate.parent, self._layout
+        made, windows = (*parent.inner.made, pushed_tag(candidate)), []
+        for number in range(layout.live(self.pieces - parent.depth)):
+            place, prompt, who = layout.reads(number), self._prompt(parent, number), f"window {number + 1}"
+            tag, frames = window_tag(number, prompt, made[place]), parent.inner.frames[place]
+            if number == layout.tail:  # a copy of a branch keeps the step that the original has made
+                tag = tag if branch.x.stepped is None else branch.x.tag
+                frames, who = branch.x.pushed, f"candidate {candidate.index}"
+            windows.append(Window(tag, number, frames, prompt, who))
+        return windows
 
-    @property
-    def _written(self) -> int:
-        """Slots that a window writes: its later half with lookahead."""
-        return self._size // 2 if self.lookahead else self._size
+    def _due(self, branches: Sequence[Branch], laid: Sequence[Sequence[Window]]) -> list[Window]:
+        """The distinct windows that are still to be denoised in this step."""
+        stepped = {b.x.tag for b in branches if b.x.stepped is not None}
+        return list({w.tag: w for windows in laid for w in windows if w.tag not in stepped}.values())
 
-    @property
-    def _windows(self) -> int:
-        return self.steps // self._written
-
-    @property
-    def _warmup(self) -> int:
-        """Steps whose frame is the base clip's first one, repeated: not shown."""
-        return max(0, self.steps - 1 - self.model.frames_per_chunk)
-
-    def _live(self, depth: int) -> int:
-        """Windows that still reach a frame to be shown, now or when the queue has moved on."""
-        slots = min(self.steps, self.pieces - depth + self._written - 1)
-        return -(-slots // self._written)
-
-    def _ahead(self, turn: int, look: int) -> Int[Tensor, "t"]:
-        """Levels of the tail window after `turn` turns: one down each (early), or all down to 0 in `look`
-        (coarse).
-        """
-        levels = torch.arange(self.steps - self._size + 1, self.steps + 1)
-        if self.preview == "early":
-            return (levels - turn).clamp(min=0)
-        return (levels * (look - turn) / look).round().long()
-
-    def _full(self, candidate: Candidate) -> Clip:
-        """The parent's queue with the candidate's noise pushed: slot i at level i+1."""
-        slots = candidate.parent.inner.slots
-        return torch.cat([slots, self._schedule.noise[-1] * candidate.noise.to(slots)])
-
-    def _body(self, state: State, window: int) -> tuple[Clip, Int[Tensor, "t"]]:
-        """Frames and levels of a window that does not reach the pushed frame."""
-        queue: Queue = state.inner
-        frames, begin = torch.cat([queue.front, queue.slots]), window * self._written
-        levels = torch.arange(1 - len(queue.front), self.steps).clamp(min=0)
-        return frames[begin : begin + self._size], levels[begin : begin + self._size]
-
-    def _step_all(
-        self, depth: int, jobs: Sequence[tuple[State, int]], tails: Sequence[Branch]
-    ) -> tuple[dict[tuple[tuple[int, int], int], Clip], dict[tuple[int, int], Clip]]:
-        """Every window of one step in one batch: the bodies by (parent, window), the tails by candidate."""
-        if not jobs and not tails:
-            return {}, {}
-        bodies = [self._body(state, window) for state, window in jobs]
-        x = torch.stack([*(frames for frames, _ in bodies), *(b.x.pushed for b in tails)])
-        now = torch.stack([*(levels for _, levels in bodies), *(self._ahead(0, 1) for _ in tails)])
-        prompts = [self._prompt(state, window * self._written) for state, window in jobs]
-        conds = self._conditions(prompts)
-        cond = Cond.cat([*(conds[p] for p in prompts), *(b.cond for b in tails)])
-        names = [(s.seed, s.depth, s.key, "window", w) for s, w in jobs]
-        fresh = self._drawn([*names, *(self._turn(b, 0) for b in tails)], x[0])
-        moved, clean = self._denoised(x, cond, now, (now - 1).clamp(min=0), fresh)
-        whose = [f"window {w + 1}" for _, w in jobs] + [f"candidate {b.candidate.index}" for b in tails]
-        self._check(clean, depth, whose)
-        done = {(s.identity, w): x for (s, w), x in zip(jobs, moved, strict=False)}
-        return done, {b.candidate.identity: x for b, x in zip(tails, moved[len(jobs) :], strict=True)}
-
-    def _denoised(
-        self, x: Latents, cond: Cond, now: Tensor, then: Tensor, fresh: Latents | None
-    ) -> tuple[Latents, Latents]:
-        """One evaluation and step from levels `now` to `then` ([t] or [b t]): (x, the estimate of x0)."""
-        times, *here = self._schedule.at(now, x.shape[:2])
-        _, *there = self._schedule.at(then, x.shape[:2])
-        x0 = self._batches(self._stepwise.denoise, x, times, cond)
-        clean = torch.where(per_frame(here[1]) > 0, x0, x)
-        return step(x, x0, here, there, self.eta, fresh), clean
-
-    # --- branches and states ---
-
-    def _seen(
-        self,
-        branch: Branch,
-        x: Clip,
-        stepped: Latents | None,
-        row: int,
-        frames: Float[Tensor, "t 3 H W"],
-        look: int,
-    ) -> Branch:
-        if self.preview == "coarse":
-            return replace(branch, preview=frames)
-        kept = branch.x.stepped if stepped is None else stepped[row]
-        return replace(branch, x=replace(branch.x, ahead=x, stepped=kept), evaluations=look, preview=frames)
-
-    def _moved(
-        self,
-        branch: Branch,
-        bodies: dict[tuple[tuple[int, int], int], Clip],
-        tails: dict[tuple[int, int], Clip],
-    ) -> State:
-        """The queue after the step: every window's slots in their places, the first one shown, all moved up
-        by one.
-        """
-        candidate, parent = branch.candidate, branch.candidate.parent
-        slots, queue = self._full(candidate), parent.inner
-        written = self._written
-        for window in range(self._windows - 1):
-            if (parent.identity, window) in bodies:
-                place = slice(window * written, (window + 1) * written)
-                slots[place] = bodies[parent.identity, window][-written:]
-        tail = branch.x.stepped if branch.x.stepped is not None else tails.get(candidate.identity)
-        if tail is not None:
-            slots[-written:] = tail[-written:]
-        shown = slots[:1]
-        front = torch.cat([queue.front, shown])[1:] if len(queue.front) else queue.front
-        moved = replace(queue, slots=slots[1:].clone(), front=front)
-        grown = replace(parent, key=candidate.key, depth=parent.depth + 1, inner=moved)
-        return replace(grown, noise=candidate.noise, clean=shown.clone())
-
-    def _prompt(self, state: State, slot: int) -> str:
-        """The prompt of the chunk in which this slot's frame will be shown."""
-        chunk = max(0, state.depth - self._warmup + slot) // self.model.frames_per_chunk
-        return state.prompts[min(chunk, len(state.prompts) - 1)]
-
-    def _conditions(self, prompts: Sequence[str]) -> dict[str, Cond]:
-        """A condition for each prompt. A window follows frames that are still noisy: no clean history is
-        given.
-        """
-        known = list(dict.fromkeys(prompts))
-        if not known:
+    def _stepped(self, windows: Sequence[Window], depth: int) -> dict[int, Clip]:
+        """What each window becomes, by its tag: all of all beams in one batch."""
+        if not windows:
             return {}
-        conds = self.model.condition(known, [History()] * len(known))
-        return {prompt: conds[i : i + 1] for i, prompt in enumerate(known)}
+        x, tags = torch.stack([w.frames for w in windows]), [w.tag for w in windows]
+        now = torch.stack([self._levels[self._layout.reads(w.number)] for w in windows])
+        cond = Cond.cat([self._diagonal.condition(w.prompt) for w in windows])
+        moved, clean = self._diagonal.step(x, cond, now, (now - 1).clamp(min=0), tags)
+        self._check(clean, depth, [w.who for w in windows])
+        return dict(zip(tags, moved, strict=True))
 
-    def _fresh(self, branches: Sequence[Branch], turn: int) -> Latents | None:
-        return self._drawn([self._turn(b, turn) for b in branches], branches[0].x.pushed)
+    def _moved(self, branch: Branch, windows: Sequence[Window], done: Mapping[int, Clip]) -> State:
+        """The beam after the step: every window's frames in their places, the head shown, all moved up by one."""
+        candidate, parent, layout = branch.candidate, branch.candidate.parent, self._layout
+        frames, made = self._pushed(candidate), [*parent.inner.made, pushed_tag(candidate)]
+        for window in windows:
+            place = layout.writes(window.number)
+            frames[place] = done[window.tag][-layout.written :]
+            made[place] = [window.tag] * layout.written
+        moved = replace(parent.inner, frames=frames[1:], made=tuple(made[1:]))
+        grown = replace(parent, key=candidate.key, depth=parent.depth + 1, inner=moved)
+        return replace(grown, noise=candidate.noise, clean=frames[layout.front : layout.front + 1])
 
-    @staticmethod
-    def _turn(branch: Branch, turn: int) -> tuple[int | str, ...]:
-        parent = branch.candidate.parent
-        return (parent.seed, parent.depth, branch.candidate.key, "step", turn)
+    def _shown(self, branches: Sequence[Branch], moved: Sequence[State], heads: Sequence[int]) -> list[Finished]:
+        """The head of each beam, decoded after what that beam has shown; the same head comes after the same frames."""
+        rows = {tag: row for row, tag in enumerate(heads)}
+        states, check = [moved[row] for row in rows.values()], self._checker([branches[row] for row in rows.values()])
+        latents = torch.stack([state.clean for state in states if state.clean is not None])
+        histories = [state.inner.history for state in states]
+        frames, decoders = decode_on(self.model, self._batches, latents, histories, lambda f: check(f, "frames"))
+        shown = dict(zip(rows, zip(frames, decoders, strict=True), strict=True))
+        return [_finished(b, s, *shown[tag]) for b, s, tag in zip(branches, moved, heads, strict=True)]
 
-    def _drawn(self, names: Sequence[tuple[int | str, ...]], like: Clip) -> Latents | None:
-        """The sampler's own noise, where it is stochastic, named by lineage."""
-        if not self.eta:
-            return None
-        return torch.stack([normal(tuple(like.shape), *name) for name in names]).to(like)
+    def _pushed(self, candidate: Candidate) -> Clip:
+        """The parent's queue with the candidate's noise at the tail: a copy."""
+        frames: Clip = candidate.parent.inner.frames
+        return torch.cat([frames, float(self._diagonal.schedule.noise[-1]) * candidate.noise.to(frames)])
+
+    def _prompt(self, state: State, window: int) -> str:
+        """The prompt of the chunk in which the last latent of this window will be shown."""
+        latent = state.depth - self._warmup + (window + 1) * self._layout.written - 1
+        return state.prompts[min(max(0, latent) // self._chunk, len(state.prompts) - 1)]
+
+    # --- looks at the tail window ---
+
+    @property
+    def _reusable(self) -> bool:
+        """Whether the first virtual step is the real one."""
+        return self.preview in ("early", "ahead")
+
+    def _jumps(self, look: int) -> int:
+        """Evaluations beyond the look itself of the kind `ahead`: no more than there are levels left."""
+        return min(self.ahead, self.steps - look)
+
+    def _looked_ahead(self, branches: Sequence[Branch], look: int) -> tuple[Sequence[Branch], Latents]:
+        """Branches `look` virtual steps on, and their estimate of x0: of the last step, or of jumps from there."""
+        done, levels = branches[0].evaluations, self._levels[-self._layout.size :]
+        if done == look:
+            return branches, torch.stack([b.clean for b in branches if b.clean is not None])
+        clean = x = torch.stack([b.x.ahead for b in branches])
+        cond, tags = Cond.cat([b.cond for b in branches]), [self._tail_tag(b.candidate) for b in branches]
+        for turn in range(done, look):
+            now, then = (levels - turn).clamp(min=0), (levels - turn - 1).clamp(min=0)
+            x, clean = self._diagonal.step(x, cond, now, then, tags, turn)
+            if turn == 0:
+                branches = [_first_step(*each) for each in zip(branches, x, tags, strict=True)]
+        if self.preview == "ahead":
+            clean = self._diagonal.down(x, cond, (levels - look).clamp(min=0), self._jumps(look))
+        return [_looked(b, ahead, look) for b, ahead in zip(branches, x, strict=True)], clean
+
+    def _thrown_away(self, branches: Sequence[Branch], look: int) -> tuple[Sequence[Branch], Latents]:
+        """The branches as they are, and their tail windows taken to the clean level in `look` evaluations."""
+        x, cond, model = torch.stack([b.x.pushed for b in branches]), Cond.cat([b.cond for b in branches]), self.model
+        with model.drafting() if self.preview == "draft" and isinstance(model, CachedBlocks) else nullcontext():
+            return branches, self._diagonal.down(x, cond, self._levels[-self._layout.size :], look)
+
+    def _tail_tag(self, candidate: Candidate) -> int:
+        """Names the tail window as this candidate pushes it."""
+        tail, parent = self._layout.tail, candidate.parent
+        made = (*parent.inner.made, pushed_tag(candidate))
+        return window_tag(tail, self._prompt(parent, tail), made[self._layout.reads(tail)])
+
+    # --- checks and fixed facts ---
 
     def _check(self, values: Tensor, depth: int, whose: Sequence[str], what: str = "latents") -> Tensor:
         """Refuses NaN and infinity, naming the step and the window or candidate."""
         return finite(values, self.model.name, what, lambda row: f"step {depth + 1} of {self.pieces}, {whose[row]}")
 
+    def _checker(self, branches: Sequence[Branch]) -> Callable[[Tensor, str], Tensor]:
+        """`_check` of something that each of these branches has one of."""
+        whose = [f"candidate {b.candidate.index}" for b in branches]
+        return lambda values, what: self._check(values, branches[0].candidate.parent.depth, whose, what)
+
     @cached_property
-    def _stepwise(self) -> StepwiseModel:
-        assert isinstance(self.model, StepwiseModel)
-        return self.model
+    def _chunk(self) -> int:
+        """Latents of the model's chunk."""
+        return self.model.latent_shape(self.model.frames_per_chunk)[0]
+
+    @cached_property
+    def _layout(self) -> Layout:
+        return Layout(self.steps, self.window or self._chunk, self.lookahead)
+
+    @property
+    def _warmup(self) -> int:
+        """Steps whose head is the base clip's first latent, repeated: not shown."""
+        return max(0, self.steps - 1 - self._chunk)
+
+    @cached_property
+    def _levels(self) -> Int[Tensor, "t"]:
+        return self._layout.levels().to(self.model.device)
 
     @cached_property
     def _batches(self) -> Batches:
         return Batches(self.max_batch)
 
     @cached_property
-    def _schedule(self) -> Schedule:
-        return self._stepwise.schedule(self.steps).to(self.model.device)
+    def _diagonal(self) -> Diagonal:
+        assert isinstance(self.model, StepwiseModel)
+        return Diagonal(self.model, self.steps, self.eta, self._batches, kept=2 + self.steps // self._chunk)
+
+
+def _first_step(branch: Branch, stepped: Clip, tag: int) -> Branch:
+    return replace(branch, x=replace(branch.x, stepped=stepped, tag=tag))
+
+
+def _looked(branch: Branch, ahead: Clip, look: int) -> Branch:
+    return replace(branch, x=replace(branch.x, ahead=ahead), evaluations=look)
+
+
+def _finished(branch: Branch, state: State, frames: Float[Tensor, "n 3 H W"], decoder: Any) -> Finished:
+    """The beam whose decoder remembers what was shown."""
+    history = replace(state.inner.history, decoder=decoder)
+    return Finished(branch, replace(state, inner=replace(state.inner, history=history)), frames)

@@ -2,7 +2,8 @@
 
 import pytest
 import torch
-from searching import NearAnchor, counted, run
+from causal import Drafted
+from searching import NearAnchor, run
 
 from rewards.base import UserError
 from sn_eval import search
@@ -19,8 +20,8 @@ def fifo(model=None, steps=8, chunks=3, **options):
     return FifoRollout(model or GaussianModel(size=3, frames_per_chunk=4), steps, chunks, **options)
 
 
-def by_hand(model, steps, frames, seed):
-    """FIFO-Diffusion without lookahead: all windows of the whole queue, every step, nothing left out."""
+def by_hand(model, steps, frames, seed, lookahead):
+    """FIFO-Diffusion, one window after the other: all windows of the whole queue, every step, nothing left out."""
     size, schedule = model.frames_per_chunk, model.schedule(steps)
     base = ChunkRollout(model, steps, 1)
     begin = base.start(["a red ball"], None, seed)
@@ -31,57 +32,46 @@ def by_hand(model, steps, frames, seed):
     expand = lambda v: v[:, None, None, None]  # noqa: E731
     queue = expand(schedule.signal[levels[:-1]]) * slots
     queue = queue + expand(schedule.noise[levels[:-1]]) * normal(tuple(slots.shape), seed, "fifo-queue")
-    cond, shown = model.condition(["a red ball"], [History()]), []
+    cond, shown = model.condition(["a red ball"], [History()]), [clip[:1]] * size
     for depth in range(frames + steps - 1 - size):
         queue = torch.cat([queue, normal((1, *queue.shape[1:]), seed, "a red ball", depth, 0)])
-        for w in range(0, steps, size):
-            now, then = levels[w : w + size][None], levels[w : w + size][None] - 1
-            x = queue[None, w : w + size]
+        new = queue.clone()
+        half = size // 2 if lookahead else 0
+        seen, known = torch.cat([*shown[len(shown) - half :], queue]), torch.cat([torch.zeros(half).long(), levels])
+        for w in range(0, steps, size - half):
+            now, x = known[None, w : w + size], seen[None, w : w + size]
+            then = (now - 1).clamp(min=0)
             x0 = model.denoise(x, schedule.times[now], cond)
             here, there = [(schedule.signal[level], schedule.noise[level]) for level in (now, then)]
-            queue[w : w + size] = step(x, x0, here, there)[0]
-        shown.append(queue[:1].clone())
-        queue = queue[1:]
-    return to_uint8(model.decode(torch.cat(shown[steps - 1 - size :])[None], [History()])[0])
+            new[w : w + size - half] = step(x, x0, here, there)[0, half:]
+        shown.append(new[:1].clone())
+        queue = new[1:]
+    return to_uint8(model.decode(torch.cat(shown[size + steps - 1 - size :])[None], [History()])[0])
 
 
-@pytest.mark.parametrize("steps", [4, 8, 12])
-def test_plain_is_fifo_by_hand(steps):
-    model = GaussianModel(size=3, frames_per_chunk=4)
-    got = run(search.create("plain"), fifo(model, steps, 3, lookahead=False), seed=3).frames
-    wanted = by_hand(model, steps, 12, 3) if steps > 4 else None
+@pytest.mark.parametrize("lookahead", [True, False])
+@pytest.mark.parametrize("steps", [8, 12])
+def test_plain_is_fifo_by_hand(steps, lookahead):
+    model = GaussianModel(size=3, frames_per_chunk=4, rho=0.6)
+    got = run(search.create("plain"), fifo(model, steps, 3, lookahead=lookahead), seed=3).frames
+    wanted = by_hand(model, steps, 12, 3, lookahead)
+    assert got.shape == wanted.shape == (12, 3, 3, 3)
+    assert (got.int() - wanted.int()).abs().max() <= 1
+    other = run(search.create("plain"), fifo(model, steps, 3, lookahead=not lookahead), seed=3).frames
+    assert (other.int() - wanted.int()).abs().max() > 1
+
+
+def test_a_queue_of_one_window_shows_all_frames():
+    got = run(search.create("plain"), fifo(steps=4, lookahead=False), seed=3).frames
     assert got.shape == (12, 3, 3, 3)
-    if wanted is not None:
-        assert (got.int() - wanted.int()).abs().max() <= 1
 
 
-@pytest.mark.parametrize("lookahead", [True, False])
-@pytest.mark.parametrize("preview", ["early", "coarse"])
-@pytest.mark.parametrize("eta", [0.0, 1.0])
-def test_one_beam_and_one_candidate_is_plain(lookahead, preview, eta):
-    rollout = fifo(lookahead=lookahead, preview=preview, eta=eta)
-    searched = run(NoiseSearch(1, ((3, 1),)), rollout, seed=2).frames
-    assert (searched.int() - run(search.create("plain"), rollout, seed=2).frames.int()).abs().max() <= 1
-    assert searched.shape[0] == rollout.frames == 12
+NEEDS = {"predicted"}  # a predictor that was trained
 
 
-@pytest.mark.parametrize("lookahead", [True, False])
-@pytest.mark.parametrize("preview", ["early", "coarse"])
-@pytest.mark.parametrize(("beams", "candidates", "look"), [(1, 1, 1), (1, 3, 2), (2, 3, 4), (3, 2, 1)])
-def test_evaluations_are_counted_by_the_formula(lookahead, preview, beams, candidates, look):
-    model = GaussianModel(size=2, frames_per_chunk=4, guidance=1.5)
-    count = counted(model)
-    rollout = fifo(model, lookahead=lookahead, preview=preview)
-    method = NoiseSearch(candidates, ((look, beams),))
-    spent = run(method, rollout).generated.evaluations
-    assert count() == spent <= method.evaluations(rollout)
-    if beams == 1:
-        assert spent == method.evaluations(rollout)
-
-
-@pytest.mark.parametrize("name", search.names())
+@pytest.mark.parametrize("name", sorted(set(search.names()) - NEEDS))
 def test_every_method_works_on_the_queue_without_knowing_it(name):
-    rollout = fifo(eta=0.5)
+    rollout = fifo(Drafted(size=3, frames_per_chunk=4), eta=0.5)
     got = run(search.create(name), rollout, NearAnchor())
     assert got.frames.shape == (12, 3, 3, 3)
     assert got.frames.float().std() > 0
@@ -149,12 +139,47 @@ def test_nan_names_the_step():
     assert len(frames) > 0
 
 
+@pytest.mark.parametrize("lookahead", [True, False])
+def test_each_pushed_latent_has_the_prompt_of_the_chunk_that_shows_it(lookahead):
+    rollout = fifo(steps=8, chunks=4, lookahead=lookahead)
+    state, prompts = rollout.start(["p0", "p1", "p2", "p3"], None, 1), []
+    for depth in range(rollout.pieces - rollout.steps + 1):
+        branches = rollout.expand([Candidate(state, 0, 0, normal(rollout.noise_shape(), depth), "plain")])
+        prompts += branches[0].cond.prompts
+        state = rollout.commit(branches)[0].state
+    first_pushed = rollout.steps - 1 - (rollout.pieces - rollout.frames)
+    assert prompts == [f"p{(first_pushed + i) // 4}" for i in range(len(prompts))]
+
+
+def test_a_prompt_is_conditioned_once_while_it_lasts():
+    asked = []
+
+    class Asked(GaussianModel):
+        def condition(self, prompts, histories):
+            asked.extend(prompts)
+            return super().condition(prompts, histories)
+
+    run(NoiseSearch(2, ((2, 2),)), fifo(Asked(size=2, frames_per_chunk=4), chunks=4), prompts=["p", "q", "r", "s"])
+    assert sorted(asked) == ["p", "p", "q", "r", "s"], "p for the base clip, too"
+
+
+@pytest.mark.parametrize(("steps", "window", "near"), [(10, 0, "8 or 12"), (3, 0, "4 or 8"), (13, 6, "12 or 18")])
+def test_steps_that_fit_are_named(steps, window, near):
+    with pytest.raises(UserError, match=f"steps is {steps}; .* multiple .*: {near}$"):
+        fifo(steps=steps, window=window)
+    with pytest.raises(UserError, match=near):
+        fifo(steps=12, window=window).with_steps(steps)
+
+
 def test_what_fifo_cannot_do_is_refused():
-    with pytest.raises(UserError, match="multiple"):
-        fifo(steps=6)
     with pytest.raises(UserError, match="even"):
         fifo(GaussianModel(size=2, frames_per_chunk=3), steps=9)
-    flat = GaussianModel(size=2, frames_per_chunk=4)
-    flat.per_frame_levels = False
-    with pytest.raises(UserError, match="chunk"):
-        fifo(flat)
+    assert fifo(GaussianModel(size=2, frames_per_chunk=3), steps=9, lookahead=False).frames == 9
+    for wrong in ({"eta": 1.5}, {"window": -2}, {"ahead": 0}, {"chunks": 0}, {"max_batch": 0}):
+        with pytest.raises(UserError, match="is -?[0-9]"):
+            fifo(**wrong)
+    for unfit, why in (({"per_frame_levels": False}, "one noise level"), ({"capability": "black_box"}, "black box")):
+        model = GaussianModel(size=2, frames_per_chunk=4)
+        vars(model).update(unfit)
+        with pytest.raises(UserError, match=f"{why}.*chunk"):
+            fifo(model)
