@@ -226,7 +226,8 @@ class State:
     `key` is its lineage (sampling.child), 0 on the plain sampler's own path at every depth; `inner` is the
     rollout's own (a history, a queue); `noise` and `clean` are the last accepted initial noise and clean
     latents (proposals act on them); `fixed` and `sliding` are anchor frames; `pieces` wait for the writer;
-    `memory` has one entry for each proposal (adaptive ones learn there); `log_weight` is a particle's.
+    `memory` has one entry for each proposal (adaptive ones learn there); `log_weight` is a particle's; `watch` is what
+    a trigger remembers of the beam.
     """
 
     seed: int
@@ -243,6 +244,7 @@ class State:
     log_weight: float = 0.0
     pieces: tuple[Piece, ...] = ()
     memory: tuple[Any, ...] = ()
+    watch: Any = None
 
     @property
     def identity(self) -> tuple[int, int]:

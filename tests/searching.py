@@ -1,6 +1,7 @@
 """What the tests of the search share: rewards with a known law, a counting denoiser, and a run as data."""
 
 from collections.abc import Callable, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,6 +9,7 @@ import torch
 from torch import Tensor
 
 from rewards.base import RewardSpec, Scores
+from sn_eval import search
 from sn_eval.interfaces import Generated
 from sn_eval.models.gaussian import GaussianModel
 from sn_eval.rollouts.chunk import ChunkRollout
@@ -48,6 +50,45 @@ class NearAnchor(Linear):
         return Scores(-(frames.mean(1) - anchor.mean(1)).abs().mean((1, 2, 3)))
 
 
+class Drafting(GaussianModel):
+    """The Gaussian model with blocks to leave out: its drafts are rounded, and counted."""
+
+    drafts = 0
+    rough = False
+
+    @contextmanager
+    def drafting(self):
+        self.rough = True
+        try:
+            yield
+        finally:
+            self.rough = False
+
+    def denoise(self, x, times, cond):
+        clean = super().denoise(x, times, cond)
+        self.drafts += self.rough * len(x)
+        return (clean * 8).round() / 8 if self.rough else clean
+
+
+@dataclass(frozen=True)
+class Foresight:
+    """A predictor that goes by the mean of what it is shown: the noise, or the latents of its look."""
+
+    look: int = 0
+    keep: float = 0.5
+
+    def scores(self, branches):
+        return [float((b.candidate.noise if b.clean is None else b.clean).mean()) for b in branches]
+
+
+NEEDED = {"predicted": {"predictor": Foresight()}}  # what methods have no default for
+
+
+def made(name, **params):
+    """The method of that name, ready to run."""
+    return search.create(name, **NEEDED.get(name, {}), **params)
+
+
 def counted(model) -> Callable[[], int]:
     """A count of the samples that the denoiser has evaluated, read from outside of the search."""
     seen = [0]
@@ -73,4 +114,4 @@ def run(method, rollout, reward=None, prompts: Sequence[str] = ("a red ball",), 
 
 
 def chunks(model=None, steps=6, chunks=3, **options) -> ChunkRollout:
-    return ChunkRollout(model or GaussianModel(size=4, frames_per_chunk=3), steps, chunks, **options)
+    return ChunkRollout(model or Drafting(size=4, frames_per_chunk=3), steps, chunks, **options)

@@ -13,27 +13,31 @@ Shape = tuple[int, int, int, int]
 
 
 def propose(
-    state: State, count: int, shape: Shape, proposals: Sequence[NoiseProposal] = ()
+    state: State, count: int, shape: Shape, proposals: Sequence[NoiseProposal] = (), *, first: int = 0
 ) -> list[Candidate]:
-    """`count` candidates of one beam: the plain one, then the proposals in turn (none: independent noise)."""
-    return [plain(state, shape), *(_other(state, i, shape, proposals) for i in range(1, count))]
+    """Candidates first … count−1 of one beam: the plain one, then the proposals in turn (none: independent noise)."""
+    return [_proposed(state, i, shape, proposals) if i else plain(state, shape) for i in range(first, count)]
 
 
 def plain(state: State, shape: Shape) -> Candidate:
     """Candidate 0: the plain sampler's own noise."""
-    key = child(state.key, 0)
-    return Candidate(state, 0, key, normal(shape, *_name(state), key), "plain")
+    return candidate(state, 0, shape, "plain")
 
 
-def _other(state: State, index: int, shape: Shape, proposals: Sequence[NoiseProposal]) -> Candidate:
+def candidate(state: State, index: int, shape: Shape, proposal: str) -> Candidate:
+    """The candidate of that index with noise of its own, independent of all others."""
     key = child(state.key, index)
-    fresh = normal(shape, *_name(state), key)
+    return Candidate(state, index, key, normal(shape, *_name(state), key), proposal)
+
+
+def _proposed(state: State, index: int, shape: Shape, proposals: Sequence[NoiseProposal]) -> Candidate:
+    own = candidate(state, index, shape, "gaussian")
     if not proposals:
-        return Candidate(state, index, key, fresh, "gaussian")
+        return own
     which = (index - 1) % len(proposals)
     memory = state.memory[which] if state.memory else None
-    draw = proposals[which].draw(state, memory, fresh, generator(*_name(state), key, "proposal"))
-    return Candidate(state, index, key, draw.noise, proposals[which].name, (which, draw.arm))
+    draw = proposals[which].draw(state, memory, own.noise, generator(*_name(state), own.key, "proposal"))
+    return Candidate(state, index, own.key, draw.noise, proposals[which].name, (which, draw.arm))
 
 
 def _name(state: State) -> tuple[int, str, int]:

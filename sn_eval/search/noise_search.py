@@ -2,7 +2,8 @@
 
 ScalingNoise (Yang et al., arXiv:2503.16400, section 4): beam search over the initial noises of a long video's
 pieces, steered by a long-horizon reward on previews. Stages of looks make successive halving (Jamieson &
-Talwalkar, arXiv:1502.07943), resampling makes sequential Monte Carlo, a trigger makes search on anomaly.
+Talwalkar, arXiv:1502.07943), resampling makes sequential Monte Carlo, branching between looks makes diffusion latent
+beam search. Each further idea has a file of its own: `rounds`, `anomaly`, `prediction`, `rollover`.
 """
 
 from collections.abc import Sequence
@@ -28,13 +29,28 @@ from sn_eval.interfaces import (
     TraceSink,
 )
 from sn_eval.sampling import sub_seed
-from sn_eval.search import selection
+from sn_eval.search import anomaly, selection
 from sn_eval.search.budget import fit_candidates, too_small
-from sn_eval.search.candidates import plain, propose
+from sn_eval.search.candidates import Shape, plain, propose
 from sn_eval.search.correlation import Pairs
 from sn_eval.search.judge import Judge
 from sn_eval.search.ledger import leader, scored, settle, shown
+from sn_eval.search.prediction import foreseen
+from sn_eval.search.rollover import Rollover
+from sn_eval.search.rounds import Round, mutants, rounds
+from sn_eval.search.step_cost import StepCost
 from sn_eval.search.trace import Tracer
+
+
+@dataclass(frozen=True)
+class Run:
+    """What the steps of one video share; `rollover` where savings buy more candidates."""
+
+    rollout: Rollout
+    judge: Judge
+    tracer: Tracer
+    pairs: Pairs
+    rollover: Rollover | None
 
 
 @component("noise_search")
@@ -45,15 +61,15 @@ class NoiseSearch:
     candidates: noises a beam, one number or one a piece (the last one repeats); the first is the plain
     sampler's. stages: (look, keep), …: after `look` evaluations `keep` of all branches go on. select:
     "top", "epsilon" (with probability `epsilon` each beam's own best), or "resample" (particles with log
-    weight `strength`·score; needs one stage and a stochastic sampler, eta > 0). trigger: "always", or
-    "anomaly": a beam tries others than the plain candidate only where that one's preview scores more than
-    `drop` below the beam's mean so far. proposals: where candidates 1, 2, … come from, in turn; none:
-    independent noise. lag: pieces that may wait until beams agree. fixed, sliding: anchor frames of each
-    kind. preview, ahead, eta: the kind of look and the sampler in place of the rollout's. predictor: guesses scores
-    before any decode; only the share that it keeps is previewed. generations: rounds in which a beam's candidates are
-    tried; from the second on they are mutations of its best so far, `mutation` (0 … 1) being how much is fresh.
-    branch: copies of every survivor between two stages (needs eta > 0). rollover: what a step leaves of a budget buys
-    more candidates later. budget: evaluations that may be spent in all, set by `sized`.
+    weight `strength`·score; needs one stage and a stochastic sampler, eta > 0). trigger: "always", or a beam
+    tries others than the plain candidate only where that one's look falls by more than `drop` below the beam's mean
+    so far: its score ("anomaly"), or its likeness to the beam's first piece ("latents"). proposals: where candidates
+    1, 2, … come from, in turn; none: independent noise. lag: pieces that may wait until beams agree. fixed, sliding:
+    anchor frames of each kind. preview, ahead, eta: the kind of look and the sampler in place of the rollout's.
+    predictor: guesses scores before any decode; only the share that it keeps is previewed. generations: rounds in which
+    a beam's candidates are tried; from the second on they are mutations of its best so far, `mutation` (0 … 1) being
+    how much is fresh. branch: copies of every survivor between two stages (needs eta > 0). rollover: what a step leaves
+    of a budget buys more candidates later. budget: evaluations that may be spent in all, set by `sized`.
     """
 
     candidates: int | Sequence[int] = 4
@@ -96,6 +112,16 @@ class NoiseSearch:
             raise UserError(f"stages are {self.stages}; looks must rise and keeps must not, e.g. (2, 8), (4, 2)")
         if self.select == "resample" and len(self.stages) > 1:
             raise UserError(f"select is 'resample' with {len(self.stages)} stages; it takes one")
+        if self.trigger == "latents" and len(self.stages) > 1:
+            raise UserError(f"trigger is 'latents' with {len(self.stages)} stages; it takes one")
+        if not 1 <= self.generations <= max(self._counts):
+            raise UserError(
+                f"generations is {self.generations}; it must lie in 1 … {max(self._counts)} (the candidates of a beam)"
+            )
+        if not 0 <= self.mutation <= 1:
+            raise UserError(f"mutation is {self.mutation}; it must lie in 0 (a copy) … 1 (independent)")
+        if self.branch < 1 or (self.branch > 1 and len(self.stages) == 1):
+            raise UserError(f"branch is {self.branch}; it must be 1 with one stage, and 1 or more between two")
 
     def __call__(
         self,
@@ -114,14 +140,14 @@ class NoiseSearch:
         """
         rollout = self._own(rollout)
         self.check(rollout)
-        judge, tracer, pairs = Judge(reward, rollout.model.fps), Tracer(rollout, trace), Pairs()
+        run = Run(rollout, Judge(reward, rollout.model.fps), Tracer(rollout, trace), Pairs(), self._saving(rollout))
         start = rollout.start(prompts, image, seed, sub_seed(seed, self.video))
         beams = [replace(start, memory=(None,) * len(self.proposals))]
         try:
             for depth in range(rollout.pieces):
-                branches = self._look_ahead(rollout, judge, tracer, beams)
-                tracer.committed(branches)
-                beams = self._accept(rollout, judge, tracer, pairs, rollout.commit(branches))
+                branches = self._look_ahead(run, beams)
+                run.tracer.committed(branches)
+                beams = self._accept(run, rollout.commit(branches))
                 beams = settle(beams, self.lag, emit)
                 if on_progress:
                     on_progress(depth + 1, rollout.pieces)
@@ -130,50 +156,56 @@ class NoiseSearch:
             raise
         winner = leader(beams)
         settle([winner], 0, emit)
-        return Generated(rollout.frames, winner.score, winner.key, tracer.spent, pairs.correlations())
+        return Generated(rollout.frames, winner.score, winner.key, run.tracer.spent, run.pairs.correlations())
 
     # --- one step ---
 
-    def _look_ahead(self, rollout: Rollout, judge: Judge, tracer: Tracer, beams: Sequence[State]) -> list[Branch]:
+    def _look_ahead(self, run: Run, beams: Sequence[State]) -> list[Branch]:
         """The branches that are worth finishing."""
-        depth, shape = beams[0].depth, rollout.noise_shape()
-        if not rollout.matters(depth):
-            return rollout.expand([plain(beam, shape) for beam in beams])
-        count = self._count(depth)
-        candidates = [c for beam in beams for c in propose(beam, count, shape, self.proposals)]
+        depth, shape = beams[0].depth, run.rollout.noise_shape()
+        if not run.rollout.matters(depth):
+            return run.rollout.expand([plain(beam, shape) for beam in beams])
         branches: list[Branch] = []
         for number, (look, keep) in enumerate(self.stages):
             if number == 0:
-                branches = self._first_look(rollout, judge, tracer, candidates)
+                branches = self._explore(run, beams)
             else:
-                branches = preview(rollout, judge, tracer, branches, look)
+                branches = preview(run, selection.branched(branches, self.branch), look)
             kept = self._select(branches, keep)
-            tracer.stage(number, look, branches, kept)
+            run.tracer.stage(number, look, branches, kept)
             branches = kept
         return branches
 
-    def _first_look(
-        self, rollout: Rollout, judge: Judge, tracer: Tracer, candidates: Sequence[Candidate]
-    ) -> list[Branch]:
-        """All candidates in one batch; on the anomaly trigger the plain ones, then the others of alarmed
-        beams.
+    def _explore(self, run: Run, beams: Sequence[State]) -> list[Branch]:
+        """All candidates, looked at for the first time, in one batch a round; with a trigger the plain ones first, and
+        others of alarmed beams only.
         """
-        look = self.stages[0][0]
-        if self.trigger == "always":
-            return preview(rollout, judge, tracer, rollout.expand(candidates), look)
-        firsts = rollout.expand([c for c in candidates if c.index == 0])
-        branches = preview(rollout, judge, tracer, firsts, look)
-        alarmed = {b.candidate.parent.identity for b in branches if self._anomalous(b)}
-        others = [c for c in candidates if c.index > 0 and c.parent.identity in alarmed]
-        if others:
-            branches += preview(rollout, judge, tracer, rollout.expand(others), look)
-        return branches
+        depth, shape = beams[0].depth, run.rollout.noise_shape()
+        count = run.rollover.count(depth, len(beams), run.tracer.spent) if run.rollover else self._count(depth)
+        seen: list[Branch] = []
+        for turn, each in enumerate(self._rounds(count)):
+            if turn == 1 and self.trigger != "always":
+                alarmed = {b.candidate.parent.identity for b in seen if self._alarmed(b)}
+                beams = [beam for beam in beams if beam.identity in alarmed]
+                if not beams:
+                    break
+            tried = run.rollout.expand([c for beam in beams for c in self._candidates(beam, each, seen, shape)])
+            if self.predictor:
+                tried = foreseen(run.rollout, run.tracer, self.predictor, tried)
+            seen += preview(run, tried, self.stages[0][0])
+        return seen
 
-    def _anomalous(self, branch: Branch) -> bool:
-        """Whether the plain candidate falls behind its beam; so is what cannot be compared (the first
-        piece).
-        """
-        return not branch.score >= branch.candidate.parent.score - self.drop
+    def _rounds(self, count: int) -> list[Round]:
+        return rounds(count, self.generations, alone=self.trigger != "always")
+
+    def _candidates(self, beam: State, each: Round, seen: Sequence[Branch], shape: Shape) -> list[Candidate]:
+        """One beam's candidates of one round."""
+        if each.generation:
+            return mutants(beam, each.indices, seen, shape, self.mutation)
+        return propose(beam, each.indices.stop, shape, self.proposals, first=each.indices.start)
+
+    def _alarmed(self, branch: Branch) -> bool:
+        return (anomaly.by_latents if self.trigger == "latents" else anomaly.by_score)(branch, self.drop)
 
     def _select(self, branches: Sequence[Branch], keep: int) -> list[Branch]:
         if self.select == "resample":
@@ -182,35 +214,30 @@ class NoiseSearch:
             return selection.epsilon_greedy(branches, keep, self.epsilon)
         return selection.top(branches, keep)
 
-    def _accept(
-        self,
-        rollout: Rollout,
-        judge: Judge,
-        tracer: Tracer,
-        pairs: Pairs,
-        finished: Sequence[Finished],
-    ) -> list[State]:
+    def _accept(self, run: Run, finished: Sequence[Finished]) -> list[State]:
         """The beams after this step, scored: by the finished piece where it is what was looked at, else by
         the look.
         """
         branches = [f.branch for f in finished]
         verdicts = [(b.score, dict(b.parts)) for b in branches]
-        if rollout.preview_is_piece:
+        if run.rollout.preview_is_piece:
             clips = [f.frames for f in finished if f.frames is not None]
-            verdicts = judge.clips(clips, branches)
-            pairs.add(branches, [value for value, _ in verdicts])
+            verdicts = run.judge.clips(clips, branches)
+            run.pairs.add(branches, [value for value, _ in verdicts])
         beams = []
         for done, (value, parts) in zip(finished, verdicts, strict=True):
-            beam = scored(self._learn(shown(done, self.fixed, self.sliding), done.branch.candidate), value)
-            tracer.final(done.branch, beam, value, parts)
+            beam = scored(self._learn(shown(done, self.fixed, self.sliding), done), value)
+            run.tracer.final(done.branch, beam, value, parts)
             beams.append(beam)
         return beams
 
-    def _learn(self, beam: State, candidate: Candidate) -> State:
-        """The beam whose proposals know which arm was kept."""
-        if candidate.arm is None:
+    def _learn(self, beam: State, done: Finished) -> State:
+        """The beam whose trigger has seen what was accepted, and whose proposals know which arm was kept."""
+        if self.trigger == "latents":
+            beam = anomaly.watched(beam, done)
+        if done.branch.candidate.arm is None:
             return beam
-        which, arm = candidate.arm
+        which, arm = done.branch.candidate.arm
         memory = list(beam.memory)
         memory[which] = self.proposals[which].learn(memory[which], arm)
         return replace(beam, memory=tuple(memory))
@@ -239,31 +266,53 @@ class NoiseSearch:
 
     def check(self, rollout: Rollout) -> None:
         """UserError where this search cannot run on this rollout."""
+        rollout = self._own(rollout)
         if self.stages[-1][0] > rollout.steps:
             raise UserError(f"look is {self.stages[-1][0]}; it must lie in 1 … {rollout.steps} (the denoising steps)")
         if self.select == "resample" and not rollout.eta > 0:
             raise UserError("select 'resample' needs a stochastic sampler, or all copies stay equal: set --eta above 0")
+        if self.branch > 1 and not rollout.eta > 0:
+            raise UserError(
+                f"branch is {self.branch}, which needs a stochastic sampler, or all copies stay equal: set eta above 0"
+            )
+        if self.predictor and self.predictor.look > self.stages[0][0]:
+            raise UserError(
+                f"the predictor looks after {self.predictor.look} evaluations, the search after {self.stages[0][0]}: "
+                "set look to at least that"
+            )
+        near = [p.name for p in self.proposals if p.name != "gaussian"] + ["mutation"] * (self.generations > 1)
+        if near and getattr(rollout.model, "noise_control", "latents") == "generator":
+            raise UserError(
+                f"model {rollout.model.name!r} takes its noise from a generator, where noises that are alike make "
+                f"videos that are not: leave out {', '.join(near)}"
+            )
 
     def evaluations(self, rollout: Rollout) -> int:
-        """NFE by the rollout's formulas: parents × candidates at the first look, then what each stage keeps.
+        """NFE by the rollout's formulas.
 
-        Exact for chunks with the trigger "always", else the most that can be spent.
+        Exact for chunks with the trigger "always" and without rollover, else the most that can be spent.
         """
-        rollout = self._own(rollout)
-        total, parents = rollout.overhead(), 1
-        for depth in range(rollout.pieces):
-            alive, seen = parents, 0
-            if rollout.matters(depth):
-                alive = parents * self._count(depth)
-                for look, keep in self.stages:
-                    total += rollout.preview_evaluations(depth, alive, seen, look)
-                    alive, seen = self._survivors(alive, keep), look
-            total += rollout.finish_evaluations(depth, alive, parents, seen)
-            parents = alive
-        return total
+        if self.rollover and self.budget is not None:
+            return self.budget
+        return self._cost(self._own(rollout)).video(self._count)
 
-    def _survivors(self, alive: int, keep: int) -> int:
-        return keep if self.select == "resample" else min(keep, alive)
+    def _cost(self, rollout: Rollout) -> StepCost:
+        refilled = self.select == "resample"
+        return StepCost(rollout, self.stages, self.branch, refilled, self.predictor, self._rounds)
+
+    def _saving(self, rollout: Rollout) -> Rollover | None:
+        """What plans the steps of a run where savings are spent; without a budget it is what the plan itself costs."""
+        if not self.rollover:
+            return None
+        cost = self._cost(rollout)
+        planned = cost.video(self._count)
+        budget = planned if self.budget is None else self.budget
+        if planned > budget:
+            raise UserError(
+                f"budget is {budget} and the candidates may need {planned} denoiser evaluations: "
+                "name a budget with --budget, which sizes them"
+            )
+        return Rollover(cost, self._count, rollout.pieces, budget)
 
     def sized(self, budget: int, rollout: Rollout) -> "NoiseSearch":
         """This search with as many candidates a piece as the budget (in NFE) allows; looks stay.
@@ -271,27 +320,34 @@ class NoiseSearch:
         Beams stay too, unless fewer are needed to come within 3 % of the budget.
         """
         self.check(rollout)
-        options = [m for n in range(self.beams, 0, -1) if (m := self._narrowed(n)._filled(budget, rollout))]
+        plan = replace(self, rollover=False)
+        options = [m for n in range(self.beams, 0, -1) if (m := plan._narrowed(n)._filled(budget, rollout))]
         if not options:
-            least = replace(self._narrowed(1), candidates=1)
+            least = replace(plan._narrowed(1), candidates=1, generations=1)
             raise too_small(budget, least.evaluations(rollout), "one video")
         near = [method for method in options if method.evaluations(rollout) >= 0.97 * budget]
-        return near[0] if near else max(options, key=lambda method: method.evaluations(rollout))
+        found = near[0] if near else max(options, key=lambda method: method.evaluations(rollout))
+        return replace(found, rollover=self.rollover, budget=budget if self.rollover else self.budget)
 
     def _narrowed(self, beams: int) -> "NoiseSearch":
         return replace(self, stages=(*self.stages[:-1], (self.stages[-1][0], beams)))
 
     def _filled(self, budget: int, rollout: Rollout) -> "NoiseSearch | None":
-        def cost(counts: tuple[int, ...]) -> int:
-            return replace(self, candidates=counts).evaluations(rollout)
+        """With the most candidates that fit; a video that has few of them has fewer generations."""
 
-        counts = fit_candidates(cost, rollout.pieces, self.beams, budget)
+        def with_candidates(counts: tuple[int, ...]) -> "NoiseSearch":
+            return replace(self, candidates=counts, generations=min(self.generations, max(counts)))
+
+        counts = fit_candidates(
+            lambda counts: with_candidates(counts).evaluations(rollout), rollout.pieces, self.beams, budget
+        )
         if counts is None:
             return None
-        return replace(self, candidates=counts[0] if len(set(counts)) == 1 else counts)
+        found = with_candidates(counts)
+        return replace(found, candidates=counts[0] if len(set(counts)) == 1 else counts)
 
 
-def preview(rollout: Rollout, judge: Judge, tracer: Tracer, branches: Sequence[Branch], look: int) -> list[Branch]:
+def preview(run: Run, branches: Sequence[Branch], look: int) -> list[Branch]:
     """The branches, looked at and scored."""
-    tracer.previewed(branches, look)
-    return judge.previews(rollout.refine(branches, look), look)
+    run.tracer.previewed(branches, look)
+    return run.judge.previews(run.rollout.refine(branches, look), look)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from rewards.registry import component
-from sn_eval.interfaces import NoiseProposal, Preview
+from sn_eval.interfaces import NoiseProposal, Predictor, Preview
 from sn_eval.search.noise_search import NoiseSearch
 
 
@@ -19,6 +19,7 @@ def scaling_noise(  # noqa: PLR0913  (the knobs of the method, by name)
     preview: Preview | None = None,
     fixed: int = 2,
     sliding: int = 2,
+    rollover: bool = False,
 ) -> NoiseSearch:
     """ScalingNoise (arXiv:2503.16400): beam search with one look; the paper's is look = 1, ε = 0.2."""
     select: Literal["top", "epsilon"] = "epsilon" if epsilon else "top"
@@ -32,6 +33,7 @@ def scaling_noise(  # noqa: PLR0913  (the knobs of the method, by name)
         preview=preview,
         fixed=fixed,
         sliding=sliding,
+        rollover=rollover,
         name="scaling_noise",
     )
 
@@ -50,6 +52,71 @@ def halving(
     return NoiseSearch(candidates, stages, proposals=proposals, lag=lag, name="halving")
 
 
+@component("evolutionary")
+def evolutionary(
+    beams: int = 1,
+    candidates: int | Sequence[int] = 8,
+    look: int = 3,
+    generations: int = 2,
+    mutation: float = 0.5,
+    lag: int = 8,
+) -> NoiseSearch:
+    """EvoSearch (arXiv:2505.17618) on initial noise: later candidates are mutations of a beam's best so far."""
+    return NoiseSearch(
+        candidates, ((look, beams),), generations=generations, mutation=mutation, lag=lag, name="evolutionary"
+    )
+
+
+@component("dlbs")
+def dlbs(
+    beams: int = 2,
+    candidates: int | Sequence[int] = 4,
+    looks: Sequence[int] = (2, 4),
+    branch: int = 2,
+    ahead: int = 2,
+    eta: float = 0.5,
+    lag: int = 8,
+) -> NoiseSearch:
+    """Diffusion latent beam search (arXiv:2501.19252): survivors branch between looks, which jump ahead to clean."""
+    return NoiseSearch(
+        candidates,
+        tuple((look, beams) for look in looks),
+        preview="ahead",
+        ahead=ahead,
+        eta=eta,
+        branch=branch,
+        lag=lag,
+        name="dlbs",
+    )
+
+
+@component("cached_drafts")
+def cached_drafts(
+    beams: int = 1, candidates: int | Sequence[int] = 4, look: int = 4, fixed: int = 2, sliding: int = 2, lag: int = 8
+) -> NoiseSearch:
+    """Candidates are looked at in drafts that leave out blocks of the network; only the chosen are made in full."""
+    return NoiseSearch(
+        candidates, ((look, beams),), preview="draft", fixed=fixed, sliding=sliding, lag=lag, name="cached_drafts"
+    )
+
+
+@component("predicted")
+def predicted(
+    predictor: Predictor,
+    beams: int = 1,
+    candidates: int | Sequence[int] = 16,
+    look: int = 3,
+    preview: Preview | None = None,
+    proposals: Sequence[NoiseProposal] = (),
+    lag: int = 8,
+) -> NoiseSearch:
+    """A predictor guesses every candidate's score; only the share that it keeps is looked at."""
+    return NoiseSearch(
+        candidates, ((look, beams),), preview=preview, proposals=proposals, predictor=predictor, lag=lag,
+        name="predicted",
+    )  # fmt: skip
+
+
 @component("search_on_anomaly")
 def search_on_anomaly(
     beams: int = 1,
@@ -58,25 +125,32 @@ def search_on_anomaly(
     drop: float = 0.05,
     proposals: Sequence[NoiseProposal] = (),
     lag: int = 8,
+    by: Literal["score", "latents"] = "score",
+    rollover: bool = False,
 ) -> NoiseSearch:
-    """Search only where the plain candidate's preview falls `drop` below the beam's mean (after MIGA)."""
+    """Search only where the plain candidate's preview falls `drop` below what the beam is used to (after MIGA)."""
     return NoiseSearch(
         candidates,
         ((look, beams),),
-        trigger="anomaly",
+        trigger="latents" if by == "latents" else "anomaly",
         drop=drop,
         proposals=proposals,
         lag=lag,
+        rollover=rollover,
         name="search_on_anomaly",
     )
 
 
 @component("smc")
-def smc(particles: int = 4, look: int = 4, strength: float = 10.0, lag: int = 8) -> NoiseSearch:
+def smc(
+    particles: int = 4, look: int = 4, strength: float = 10.0, lag: int = 8, eta: float | None = None
+) -> NoiseSearch:
     """Sequential Monte Carlo (Feynman–Kac steering, arXiv:2501.06848): particles resampled by reward; eta >
     0.
     """
-    return NoiseSearch((particles, 1), ((look, particles),), "resample", strength=strength, lag=lag, name="smc")
+    return NoiseSearch(
+        (particles, 1), ((look, particles),), "resample", strength=strength, lag=lag, eta=eta, name="smc"
+    )
 
 
 @component("one_of")

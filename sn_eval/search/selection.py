@@ -16,9 +16,10 @@ from sn_eval.sampling import child, generator
 Select = Callable[[Sequence[Branch], int], list[Branch]]
 
 
-def rank(branch: Branch) -> tuple[float, tuple[int, int]]:
-    """Sort key: best score first, then the candidate's own order."""
-    return (math.inf if math.isnan(branch.score) else -branch.score, branch.candidate.order)
+def rank(branch: Branch) -> tuple[float, tuple[int, int], int]:
+    """Sort key: best score first, then the candidate's own order; copies of one candidate have their own keys."""
+    candidate = branch.candidate
+    return (math.inf if math.isnan(branch.score) else -branch.score, candidate.order, candidate.key)
 
 
 def top(branches: Sequence[Branch], keep: int) -> list[Branch]:
@@ -68,6 +69,14 @@ def _systematic(branches: Sequence[Branch], shares: torch.Tensor, keep: int) -> 
     picks = torch.searchsorted(shares.cumsum(0), points).clamp(max=len(branches) - 1).tolist()
     copies = [picks[:i].count(pick) for i, pick in enumerate(picks)]
     return [_copy(_weighted(branches[p], 0.0), c) for p, c in zip(picks, copies, strict=True)]
+
+
+def branched(branches: Sequence[Branch], copies: int) -> list[Branch]:
+    """Each branch as so many, the first with its own lineage: a stochastic sampler parts them from here on.
+
+    Diffusion latent beam search (Oshima et al., arXiv:2501.19252): beams branch between looks.
+    """
+    return [_copy(branch, copy) for branch in branches for copy in range(copies)]
 
 
 def _weighted(branch: Branch, log_weight: float) -> Branch:

@@ -1,8 +1,8 @@
 """The search as data: one row a step and candidate, streamed, with what was spent when it was known.
 
-Rows of kind "preview" (one a stage and candidate) and "final" (one a finished branch). Keys are lineages in
-hexadecimal; a row's `parent` is the key of the row it grew from, so the whole tree can be drawn from the
-trace.
+Rows of kind "predicted" (one a candidate that a predictor was asked about), "preview" (one a stage and candidate) and
+"final" (one a finished branch). Keys are lineages in hexadecimal; a row's `parent` is the key of the row it grew from,
+so the whole tree can be drawn from the trace.
 """
 
 import math
@@ -28,11 +28,22 @@ class Tracer:
         """Counts the rest of the run of the branches that were kept."""
         self.spent += self.rollout.commit_evaluations(branches)
 
+    def predicted(
+        self, look: int, branches: Sequence[Branch], guesses: Sequence[float], kept: Sequence[Branch]
+    ) -> None:
+        """A row for every candidate whose score was guessed."""
+        if self.sink is None:
+            return
+        going_on = {b.candidate.identity for b in kept}
+        for branch, guess in zip(branches, guesses, strict=True):
+            told = {"score": guess, "kept": branch.candidate.identity in going_on}
+            self.sink({"kind": "predicted", "look": look, **self._who(branch), **told, "nfe": self.spent})
+
     def stage(self, number: int, look: int, branches: Sequence[Branch], kept: Sequence[Branch]) -> None:
         """A row for every candidate of a stage."""
         if self.sink is None:
             return
-        going_on = {_name(b) for b in kept}
+        going_on = {b.candidate.identity for b in kept}
         unscored = all(math.isnan(b.score) for b in branches)
         for branch in branches:
             row = {
@@ -42,7 +53,7 @@ class Tracer:
                 **self._who(branch),
                 "score": branch.score,
                 "parts": dict(branch.parts),
-                "kept": _name(branch) in going_on,
+                "kept": branch.candidate.identity in going_on,
             }
             if unscored:
                 row["note"] = "nothing was scored: lower candidate indices were kept, the plain one first"
@@ -71,10 +82,6 @@ class Tracer:
         }
 
 
-def _name(branch: Branch) -> tuple[tuple[int, int], int]:
-    return (branch.candidate.parent.identity, branch.candidate.index)
-
-
 def _seen(branches: Sequence[Branch]) -> int:
-    """The look of the last preview."""
-    return branches[0].previews[-1][0] if branches[0].previews else 0
+    """The look of the last preview; before the first one, what a predictor has looked at."""
+    return branches[0].previews[-1][0] if branches[0].previews else branches[0].evaluations

@@ -1,6 +1,7 @@
 """Every model, rollout, proposal and search method can be found, explained, misspelt and added to."""
 
 import pytest
+from searching import made
 
 from rewards.base import UserError
 from sn_eval import models, proposals, rollouts, search
@@ -37,7 +38,7 @@ def test_they_keep_their_protocols():
     for name in rollouts.names():
         assert isinstance(rollouts.create(name, model=model), Rollout)
     assert all(isinstance(proposals.create(name), NoiseProposal) for name in proposals.names())
-    assert all(isinstance(search.create(name), SearchMethod) for name in search.names())
+    assert all(isinstance(made(name), SearchMethod) for name in search.names())
 
 
 def test_a_method_of_ones_own_is_a_file(tmp_path):

@@ -4,7 +4,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from searching import Linear, NearAnchor, Unscored, chunks, run
+from searching import Linear, NearAnchor, Unscored, chunks, made, run
 
 from sn_eval import proposals, search
 from sn_eval.interfaces import State
@@ -40,10 +40,10 @@ def test_a_reward_that_never_scores_leaves_the_plain_video():
 @pytest.mark.parametrize("name", search.names())
 def test_the_same_seed_twice_is_the_same_video_and_trace(name):
     rollout = chunks(eta=1.0)
-    first, second = (run(search.create(name), rollout, NearAnchor(), seed=9) for _ in range(2))
+    first, second = (run(made(name), rollout, NearAnchor(), seed=9) for _ in range(2))
     assert torch.equal(first.frames, second.frames)
     assert repr(first.rows) == repr(second.rows)
-    assert not torch.equal(first.frames, run(search.create(name), rollout, NearAnchor(), seed=10).frames)
+    assert not torch.equal(first.frames, run(made(name), rollout, NearAnchor(), seed=10).frames)
 
 
 @given(depth=st.integers(0, 50), key=st.integers(0, 2**63 - 1), few=st.integers(1, 5), more=st.integers(0, 5))
