@@ -46,7 +46,7 @@ class Node:
     """One candidate of one step (from 0). candidate: its index among its parent's, 0 is the plain sampler's noise.
 
     looks: previews in the order in which they were made. final: of the finished piece, None where it was dropped (or
-    the run was). copy: a particle that was drawn once more.
+    the run was). copy: of a candidate that went on more than once.
     """
 
     step: int
@@ -148,12 +148,13 @@ def load_tree(cell: Path, winner: str = "") -> Tree:
         raise ResultsError(f"cell {cell.name}: cannot read {FILE_NAME}: {error.strerror}") from error
     lines = text.split(b"\n")
     cut = bool(lines.pop())  # every line that was written whole ends in a line feed
-    rows = [row for row in map(_row, lines) if row is not None]
+    sound = [row for row in map(_row, lines) if row is not None]
+    rows = [row for row in sound if row["kind"] != "predicted"]  # what was dropped unseen has no place in the tree
     problem = f"cell {cell.name}: no line of {FILE_NAME} can be read; delete the cell's folder and run it again"
     if not rows:
         raise ResultsError(problem)
     try:
-        return tree_of(rows, winner, lost=len(lines) - len(rows), cut=cut)
+        return tree_of(rows, winner, lost=len(lines) - len(sound), cut=cut)
     except (OverflowError, ValueError) as error:  # numbers that no search writes
         raise ResultsError(problem) from error
 
@@ -161,17 +162,18 @@ def load_tree(cell: Path, winner: str = "") -> Tree:
 def tree_of(rows: Iterable[Mapping[str, Any]], winner: str = "", *, lost: int = 0, cut: bool = False) -> Tree:
     """The tree of the rows of a trace, which must be sound (`load_tree` sees to that)."""
     nodes: dict[Name, Node] = {}
-    first: dict[tuple[int, int, str, int], Name] = {}  # by (step, seed, parent, index), for particles drawn twice
+    first: dict[tuple[int, int, str, int], Name] = {}  # by (step, seed, parent, index), for copies
     for row in rows:
         node = _node(row)
         place = (node.step, node.seed, node.parent, node.candidate)
         known = nodes.get(node.name)
+        if known is None and place in first:
+            earlier = (each for each in nodes[first[place]].looks if each.look < row.get("look", math.inf))
+            known = replace(node, looks=tuple(earlier), copy=True)
         if row["kind"] == "preview":
             nodes[node.name] = _looked(known or node, row)
             first.setdefault(place, node.name)
         else:
-            if known is None and place in first:
-                known = replace(node, looks=nodes[first[place]].looks, copy=True)
             nodes[node.name] = _finished(known or node, row)
     steps: dict[int, list[Node]] = {}
     for node in nodes.values():
@@ -189,7 +191,7 @@ def _row(line: bytes) -> dict[str, Any] | None:
         row = json.loads(line)
     except (ValueError, RecursionError):
         return None
-    if not isinstance(row, dict) or row.get("kind") not in ("preview", "final"):
+    if not isinstance(row, dict) or row.get("kind") not in ("predicted", "preview", "final"):
         return None
     whole = all(isinstance(row.get(name), int) and row[name] >= 0 for name in ("step", "candidate"))
     named = all(isinstance(row.get(name), str) for name in ("key", "parent"))

@@ -109,6 +109,8 @@ class ChunkRollout:
             raise UserError(f"look is {look}; it must lie in 1 … {self.steps} (the denoising steps)")
         if not self._reusable:
             clean = self._whole_run(branches, look, draft=self.preview == "draft")
+        elif branches[0].evaluations == look:  # looked at already, and now to be decoded
+            clean = torch.stack([b.clean for b in branches if b.clean is not None])
         else:
             x, clean = self._steps(branches, self._schedule, branches[0].evaluations, look)
             branches = [replace(b, x=moved, evaluations=look) for b, moved in zip(branches, x, strict=True)]
@@ -136,7 +138,7 @@ class ChunkRollout:
         of their own); × 2 with guidance.
         """
         steps = look - seen if self._reusable else look
-        if self.preview == "ahead":
+        if self.preview == "ahead" and steps:
             steps += self._jumps(look)
         return branches * steps * self.model.evaluations_per_call
 
