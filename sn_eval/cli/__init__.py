@@ -12,6 +12,7 @@ from sn_eval.cli import (
     dashboard,
     doctor,
     evaluate,
+    fit_predictor,
     generate,
     metrics,
     metrics_audit,
@@ -102,6 +103,7 @@ app.command()(doctor.doctor)
 _models = group(name="models", help="The video models, and how far their previews can be trusted.")
 _models.command("list")(models.list_models)
 _models.command("check")(models.check)
+_models.command("fit-predictor")(fit_predictor.fit_predictor)
 app.add_typer(_models)
 
 _rewards = group(name="rewards", help="What can steer a search.")

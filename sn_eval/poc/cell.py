@@ -1,7 +1,7 @@
 """One cell: one prompt, one method, one seed — made, metered, measured and recorded in one folder.
 
 The folder ends with `video.mp4`, `trace.jsonl`, pictures (`sn_eval.poc.search_pictures`), `per_frame.json` where there
-are judges and, written last, `record.json`.
+are judges, `features.npz` where it is asked for (`sn_eval.poc.feature_tap`) and, written last, `record.json`.
 """
 
 import hashlib
@@ -20,13 +20,17 @@ from rewards.base import Reward, UserError
 from sn_eval import proposals, rollouts, search
 from sn_eval.cost.devices import environment
 from sn_eval.cost.meter import Meter
-from sn_eval.interfaces import Generated, SearchMethod, VideoModel
+from sn_eval.interfaces import Generated, Rollout, SearchMethod, VideoModel
 from sn_eval.metrics.base import key_of
 from sn_eval.poc.failures import category
+from sn_eval.poc.feature_tap import FeatureTap
 from sn_eval.poc.search_pictures import SearchTap, save_pictures
+from sn_eval.results.experiment import short
 from sn_eval.results.per_frame import Curves, save_curves
 from sn_eval.results.record import PREVIEW, SEARCHED, WHOLE, Component, Record, versions
 from sn_eval.results.trace import TraceWriter
+from sn_eval.search.predictor import LightPredictor
+from sn_eval.search.predictor import load as load_predictor
 from sn_eval.video import SHEET_TILES, Strip, VideoWriter, to_uint8
 
 ID_VERSION = "v1"
@@ -86,23 +90,34 @@ class Outcome:
 def check_cell(cell: Cell, model: VideoModel) -> None:
     """Refuse wrong knobs and a budget too small before anything is spent; nothing is made."""
     rollout = rollouts.create(cell.rollout.use, model=model, **cell.rollout.params)
-    method: Any = make_method(cell.method)
-    if hasattr(method, "check"):
-        method.check(rollout)
+    method = make_method(cell.method)
+    check_method(method, rollout, cell.reward)
     if cell.budget is not None:
         method.sized(cell.budget, rollout)
 
 
+def check_method(method: Any, rollout: Rollout, reward: Component | None) -> None:
+    """Refuse knobs that this rollout cannot serve, and a predictor of another model, shape, look or reward."""
+    if hasattr(method, "check"):
+        method.check(rollout)
+    predictor = getattr(method, "predictor", None)
+    if isinstance(predictor, LightPredictor):
+        own = rollout.with_preview(method.preview, method.ahead) if method.preview else rollout
+        predictor.check(own, short(reward.use) if reward else "none")
+
+
 def make_method(component: Component) -> SearchMethod:
-    """The method of that name; proposals given by name become objects."""
-    params = dict(component.params)
+    """The method of that name; proposals given by name, and a predictor given by its file, become objects."""
+    params: dict[str, Any] = dict(component.params)
     if params.get("proposals"):
-        params["proposals"] = [proposals.create(str(name)) for name in params["proposals"]]  # type: ignore[union-attr]
+        params["proposals"] = [proposals.create(str(name)) for name in params["proposals"]]
+    if isinstance(params.get("predictor"), str):
+        params["predictor"] = load_predictor(params["predictor"])
     method: SearchMethod = search.create(component.use, **params)
     return method
 
 
-def run_cell(
+def run_cell(  # noqa: PLR0913  (all but the first three by name)
     cell: Cell,
     folder: Path,
     model: VideoModel,
@@ -111,9 +126,12 @@ def run_cell(
     *,
     image: Float[Tensor, "3 H W"] | None = None,
     scale: int = 4,
+    keep_features: bool = False,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Outcome:
     """Make, measure and record one video in `folder` (which exists and is empty).
+
+    keep_features: of the candidates, to train a predictor on; nothing of the video depends on it.
 
     model, reward, judges: the objects that the cell names, made once for many cells. Judges see the whole video
     against its start frames; their time and frames are not the method's cost, and one that fails leaves its score None.
@@ -141,7 +159,8 @@ def run_cell(
 
             if begin is not None:
                 take(begin)
-            tap = SearchTap(meter.rollout(rollout))
+            features = FeatureTap(meter.rollout(rollout))
+            tap = SearchTap(features if keep_features else features.rollout)
             made = method(
                 tap, reward and meter.reward(reward), cell.prompts, emit=meter.sink(take), image=image,
                 seed=cell.seed, trace=trace.write, on_progress=on_progress,
@@ -160,6 +179,7 @@ def run_cell(
         scores |= verdicts
         save_curves(folder, curves)
     save_pictures(folder, cell.text, f"{cell.method.use}\nseed {cell.seed}", sheet, tap, model.fps)
+    features.save(folder)
     record = _record(cell, rollout, method, model, meter, made, video, scores)
     return Outcome(record, frames, unscored)
 

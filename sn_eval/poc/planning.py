@@ -14,7 +14,7 @@ from rewards.base import UserError
 from sn_eval import rollouts
 from sn_eval.interfaces import Rollout
 from sn_eval.poc.cast import Cast, judges_of
-from sn_eval.poc.cell import Cell, check_prompts, make_method, reward_key, search_key
+from sn_eval.poc.cell import Cell, check_method, check_prompts, make_method, reward_key, search_key
 from sn_eval.poc.fingerprint import Fingerprints
 from sn_eval.poc.sources import sources_key
 from sn_eval.results.experiment import Budget, Experiment, Method, Prompt
@@ -110,8 +110,7 @@ def arms(experiment: Experiment, cast: Cast) -> tuple[Arm, ...]:
 
 def _arms(experiment: Experiment, method: Method, rollout: Rollout) -> Iterator[Arm]:
     made: Any = make_method(_bare(method))
-    if hasattr(made, "check"):
-        made.check(rollout)
+    check_method(made, rollout, experiment.reward)
     budget = experiment.budget
     if budget is None or method.budget == "own":
         yield Arm(arm_name(method.label, None), method, None, None, made.evaluations(rollout))

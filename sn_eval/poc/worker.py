@@ -66,7 +66,10 @@ class Worker:
             folder = self.store.begin(cell.id)
             image = None if cell.image is None else self._image(cell.image)
             cast = self._ready()
-            made = run_cell(cell, folder, cast.model, cast.reward, cast.evaluators, image=image, on_progress=self.steps)
+            made = run_cell(
+                cell, folder, cast.model, cast.reward, cast.evaluators, image=image,
+                keep_features=self.experiment.keep_features, on_progress=self.steps,
+            )  # fmt: skip
             for error in made.unscored.values():
                 self.store.fail(cell.id, error, category="evaluator", attempt=attempt)
             self.store.finish(cell.id, made.record)

@@ -359,7 +359,8 @@ class Experiment(Declared):
     reward: what is searched on. evaluators: what results are judged by; one of a family that was searched on is refused
     unless `allow_same_family`, and is then marked in every table. prices, business: without them there is no ROI, and
     the verdict can be no Go. labels: file of people's verdicts (as for `evaluate --labels`; a video is named by its
-    cell's id or by a path with it), which correct the acceptance, or are it where there are no criteria.
+    cell's id or by a path with it), which correct the acceptance, or are it where there are no criteria. keep_features:
+    whether cells keep what their candidates looked like, to train a predictor on; no video depends on it.
     """
 
     name: Name
@@ -380,6 +381,7 @@ class Experiment(Declared):
     )
     seeds: tuple[int, ...] = Field(default=(0,), min_length=1)
     allow_same_family: bool = False
+    keep_features: bool = False
     acceptance: tuple[Criterion, ...] = ()
     labels: str | None = None
     primary: tuple[Primary, ...] = ()

@@ -25,6 +25,7 @@ COMMANDS = [
     "models",
     "models list",
     "models check",
+    "models fit-predictor",
     "metrics",
     "metrics list",
     "metrics show",
