@@ -32,7 +32,7 @@ lint: $(STAMP)  ## style, import layers, types
 test: lint  ## lint, then every test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PYTEST_ARGS)
 
-bench: $(STAMP)  ## speed: overhead of the search, batching against a loop, memory of long runs
+bench: $(STAMP)  ## speed: overhead, FIFO against the public schedule, length, batching (about 12 minutes)
 	$(BIN)/python -m benchmarks.speed $(BENCH_ARGS)
 
 screenshots: $(STAMP)  ## every page of the dashboard in both languages, as pictures in build/screenshots/

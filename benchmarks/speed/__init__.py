@@ -1,3 +1,1 @@
-"""What the search itself costs, apart from the model, its decoder and the reward, and what batching
-candidates saves.
-"""
+"""What the toolkit itself costs, apart from models, decoders and rewards, and what its schedule of calls saves."""
