@@ -13,6 +13,8 @@ def finite(values: Tensor, model: str, what: str, where: Callable[[int], str]) -
 
     what: the values in words ("latents"). where: the place of a sample in the video, in words.
     """
+    if bool(values.sum().isfinite()):  # as good as looking at each value, and much cheaper; overflow is no verdict
+        return values
     fine = torch.isfinite(values).flatten(1).all(1)
     if bool(fine.all()):
         return values
