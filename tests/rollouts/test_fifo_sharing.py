@@ -94,6 +94,21 @@ def test_copies_of_a_particle_share_what_they_have_in_common_and_no_more(preview
     assert len(set(finals)) > len(finals) // 2
 
 
+@pytest.mark.parametrize("preview", ["early", "coarse"])
+def test_a_copy_keeps_the_step_that_a_look_has_made_and_makes_its_own_else(preview):
+    rollout = FifoRollout(model(), 8, 3, preview, eta=1.0)
+    start = rollout.start(["p"], None, 1)
+    noise = normal(rollout.noise_shape(), "push")
+    first = rollout.refine(rollout.expand([Candidate(start, 0, 0, noise, "plain")]), 2)[0]
+    copy = replace(first, candidate=replace(first.candidate, key=child(0, -1)))
+    assert rollout.commit_evaluations([first, copy]) == 3 + (2 if preview == "coarse" else 0)
+    a, b = (done.state.inner.frames for done in rollout.commit([first, copy]))
+    assert torch.equal(a[:-2], b[:-2])
+    assert torch.equal(a[-2:], b[-2:]) is (preview == "early")
+    further = rollout.refine([first, copy], 4)
+    assert torch.equal(further[0].clean, further[1].clean) is (preview == "coarse")
+
+
 @pytest.mark.parametrize(("window", "lookahead"), [(4, True), (4, False), (2, True), (2, False), (6, True)])
 def test_a_window_is_shared_by_beams_whose_ancestor_it_was(window, lookahead):
     """Of W windows, the w-th from the head is denoised for each distinct ancestor W−2−w steps before."""
