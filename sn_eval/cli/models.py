@@ -1,149 +1,187 @@
-"""`sn-eval models`: which models there are, and how far a preview can be trusted on the one at hand."""
+"""`sn-eval models`: which models there are, and what the one at hand costs, obeys and shows early."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sn_eval.cli.components import Device, parse_numbers, show_list
-from sn_eval.cli.console import AsJson, Quiet, print_json, progress, say, show_table
+from sn_eval.cli.components import (
+    Device,
+    ModelParam,
+    RewardParam,
+    in_short,
+    parse_numbers,
+    parse_params,
+    reward_named,
+)
+from sn_eval.cli.console import DONE, FAILED, AsJson, Quiet, print_json, progress, show_table
 from sn_eval.cli.generate import load_model
 from sn_eval.results.files import ResultsError
 from sn_eval.results.paths import suites_path
 
 if TYPE_CHECKING:
-    from sn_eval.interfaces import Branch, Finished, Image, Rollout, State
-    from sn_eval.search.correlation import LookReport
+    from sn_eval.interfaces import Image
 
-ENOUGH = 0.8  # a preview is good enough when its pick gains this share of the most there is
+LOOKS = (1, 2, 4, 6)
+SMALL = "256x256"  # frames of a check where the model takes a size and none is given
+FRAMES = ("num_frames", "frames_per_chunk")  # what adapters call the length of a chunk
+Option = typer.Option
+
+
+# --- list -------------------------------------------------------------------------------------------------------------
 
 
 def list_models(as_json: AsJson = False) -> None:
-    """List the video models that can be named by --model.
+    """List the video models that can be named by --model, and what each can do.
 
     Example: sn-eval models list
     """
     from sn_eval import models
 
-    show_list(models.registry, "Video models", as_json)
+    rows = [listed(name) for name in models.names()]
+    if as_json:
+        print_json(rows)
+        return
+    names = ("name", "summary", "regime", "rollouts", "previews", "noise_control")
+    columns = ("name", "what it drives", "regime", "rollouts", "previews", "noise given as")
+    note = (
+        "A folder or a hub id (owner/name) finds its own adapter. What depends on the pipeline, `sn-eval models check` "
+        "measures."
+    )
+    lists = [[", ".join(row[n]) if isinstance(row[n], list) else row[n] for n in names] for row in rows]
+    show_table("Video models", columns, lists, note)
+
+
+def listed(name: str) -> dict[str, Any]:
+    """What a model's class says of it, without making it."""
+    from sn_eval import models
+
+    target, found = models.resolve(name), in_short(models.describe(name))
+    stepwise = getattr(target, "capability", None) == "stepwise"
+    previews = ["early", "coarse", "ahead"] if stepwise else ["coarse"]
+    return {
+        "name": name,
+        "summary": found.summary,
+        "regime": "stepwise" if stepwise else "black box",
+        "rollouts": ["chunk", "fifo"] if getattr(target, "per_frame_levels", False) else ["chunk"],
+        "previews": [*previews, *(["draft"] if hasattr(target, "drafting") else [])],
+        "noise_control": "latents" if stepwise else getattr(target, "noise_control", "latents or generator"),
+        "parameters": [parameter.name for parameter in found.parameters],
+    }
+
+
+# --- check ------------------------------------------------------------------------------------------------------------
 
 
 def check(
-    model: Annotated[str, typer.Argument(help="A name from `models list`, a folder, or file.py:attr.")],
-    look: Annotated[str, typer.Option(help="Previews after so many evaluations, e.g. 1,2,4.")] = "1,2,4,6",
-    candidates: Annotated[int, typer.Option(min=2, help="Noises compared for each chunk.")] = 16,
-    prompts: Annotated[int, typer.Option(min=1, help="How many of the built-in prompts.")] = 6,
-    prompt: Annotated[list[str] | None, typer.Option(help="Your own prompt; may be repeated.")] = None,
-    image: Annotated[Path | None, typer.Option(help="Start image, for models that need one.")] = None,
-    steps: Annotated[int, typer.Option(min=1, help="Denoising steps of a finished chunk.")] = 8,
-    chunks: Annotated[int, typer.Option(min=1, help="Chunks of each video.")] = 2,
-    reward: Annotated[str, typer.Option(help="From `rewards list`, or file.py:attr.")] = "tabletop_quality",
-    seeds: Annotated[int, typer.Option(min=1, help="How many seeds a prompt.")] = 1,
-    guidance: Annotated[float | None, typer.Option(help="Guidance scale [the model's own].")] = None,
-    size: Annotated[str | None, typer.Option(help="WxH of the frames [the model's own].")] = None,
+    model: Annotated[str, typer.Argument(help="A name from `models list`, a folder, a hub id, or file.py:attr.")],
+    model_param: ModelParam = None,
+    image: Annotated[Path | None, Option(help="Start image; models that need one get a test picture else.")] = None,
+    size: Annotated[str | None, Option(help=f"WxH of the frames [{SMALL}, or the model's own].")] = None,
+    frames: Annotated[int | None, Option(min=1, help="Frames of one call or chunk [the model's own].")] = None,
+    steps: Annotated[int, Option(min=1, help="Denoising steps of a finished chunk.")] = 8,
+    guidance: Annotated[float | None, Option(help="Guidance scale [the model's own].")] = None,
+    max_batch: Annotated[int, Option(min=1, help="The largest batch that is tried.")] = 8,
+    dtype: Annotated[str | None, Option(help="float32, bfloat16, … of a diffusers pipeline.")] = None,
+    offload: Annotated[str | None, Option(help="none, model, sequential or group: spares GPU memory.")] = None,
+    compile_: Annotated[bool, Option("--compile", help="Compile the network: slow to start, then faster.")] = False,
+    attention: Annotated[str | None, Option(help="Attention backend of diffusers, e.g. flash or sage.")] = None,
+    quick: Annotated[bool, Option("--quick", help="Leave out how far previews can be trusted.")] = False,
+    look: Annotated[str | None, Option(help="Previews after so many evaluations [1,2,4,6].")] = None,
+    candidates: Annotated[int, Option(min=2, help="Noises compared for each chunk.")] = 16,
+    prompts: Annotated[int, Option(min=1, help="How many of the built-in prompts.")] = 6,
+    prompt: Annotated[list[str] | None, Option(help="Your own prompt; may be repeated.")] = None,
+    chunks: Annotated[int, Option(min=1, help="Chunks of each video.")] = 2,
+    seeds: Annotated[int, Option(min=1, help="How many seeds a prompt.")] = 1,
+    reward: Annotated[str, Option(help="From `rewards list`, or file.py:attr.")] = "tabletop_quality",
+    reward_param: RewardParam = None,
     device: Device = "auto",
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Measure how much a preview says about the finished chunk, and which --look to search with.
+    """Load a model and measure it: cost, batches, whether its noise decides, and which previews to search with.
 
-    Every candidate is finished, so this costs more than a search, once for each new model.
+    The last part finishes every candidate and costs more than a search; --quick leaves it out. Exit code 1 where the
+    same noise gives another video, or other noise the same one: no search could work.
 
-    Example: sn-eval models check tabletop --look 2,4 --prompts 3
+    Examples:
+
+      sn-eval models check tabletop --look 2,4 --prompts 3
+
+      sn-eval models check ./my-pipeline --quick --size 256x256 --frames 9 --steps 4 --dtype bfloat16
     """
     import rewards
+    from sn_eval.cli.model_check import Subject, measured, rollout_with, start_images
+    from sn_eval.cli.model_report import Report
+    from sn_eval.cli.preview_worth import Plan
 
-    looks = parse_numbers(look, "--look")
-    if looks[-1] > steps:
-        raise ResultsError(f"--look {look}: a preview comes after at most --steps {steps} evaluations")
-    texts = list(prompt) if prompt else dev_prompts()[:prompts]
-    judge = rewards.create(reward)
-    made, _ = load_model(model, device, guidance=guidance, size=size)
-    plan = Plan(looks, candidates, texts, range(seeds))
+    looks, texts = _looks(look, steps), list(prompt) if prompt else dev_prompts()[:prompts]
+    named = reward_named(reward, reward_param)
+    judge = None if quick else rewards.create(named.use, **named.params)
+    given = parse_params(model_param or [], "--model-param")
+    given |= _options(dtype=dtype, offload=offload, compile=compile_ or None, attention=attention)
+    start = _start_image(image)
     with progress(quiet=quiet) as bars:
-        worth = [
-            row
-            for kind in kinds_of_preview(made.capability)
-            for row in plan.measure(
-                rollout_with(made, steps, chunks, kind), kind, judge, _start_image(image), bars.add
-            )
-        ]
-    best = recommended(worth)
+        bars.say(f"loading {model}")
+        begun = time.perf_counter()
+        player, component = _small(model, device, guidance, size, frames, given)
+        seconds = time.perf_counter() - begun
+        images, source = start_images(player, start, dev_prompts()[0])
+        subject = Subject(rollout_with(player, steps, chunks), texts[0], images(texts[0]))
+        found = measured(subject, looks[0], max_batch, bars)
+        plan = Plan(looks, candidates, texts, range(seeds))
+        worth = [] if judge is None else plan.measure(subject.rollout, judge, images, bars)
+    report = Report(model, component.use, seconds, source, found, worth, texts, None if quick else reward)
     if as_json:
-        shown = [asdict(row.report) | {"preview": row.preview, "nfe": row.nfe} for row in worth]
-        print_json({"model": model, "reward": reward, "prompts": texts, "looks": shown,
-                    "recommended": best and {"preview": best.preview, "look": best.report.look}})  # fmt: skip
-        return
-    show_worth(worth, f"Previews of {model}, judged by {reward}")
-    say(in_words(best, steps))
+        print_json(report.as_dict())
+    else:
+        report.show()
+    raise typer.Exit(DONE if report.passed else FAILED)
 
 
-@dataclass(frozen=True)
-class Worth:
-    """What one look of one kind of preview is worth; `nfe` is its cost for one candidate."""
+def _small(
+    use: str, device: str, guidance: float | None, size: str | None, frames: int | None, given: Mapping[str, Any]
+) -> tuple[Any, Any]:
+    """The model with frames as small and few as asked for, and the component that it is."""
+    from sn_eval import models
+    from sn_eval.poc.spec import model_named
 
-    preview: str
-    report: "LookReport"
-    nfe: int
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What is compared: candidates of every chunk of every prompt and seed."""
-
-    looks: Sequence[int]
-    candidates: int
-    prompts: Sequence[str]
-    seeds: Sequence[int]
-
-    def measure(
-        self, rollout: "Rollout", kind: str, reward: Any, image: "Image | None", add: Callable[..., Any]
-    ) -> list[Worth]:
-        """A row for each look."""
-        from sn_eval.search.correlation import preview_correlation
-
-        bar = add(f"{kind} previews", len(self.prompts) * len(self.seeds) * rollout.pieces)
-        watched: Any = Watched(rollout, image, bar)
-        reports = preview_correlation(
-            watched, reward, self.prompts, self.looks, candidates=self.candidates, seeds=self.seeds
-        )
-        return [Worth(kind, r, rollout.preview_evaluations(0, 1, 0, r.look)) for r in reports]
+    named = model_named(use)
+    takes = [parameter.name for parameter in models.describe(named.use).parameters]
+    params = {**named.params, **given}
+    if frames is not None:
+        names = [name for name in FRAMES if name in takes]
+        if not names:
+            raise ResultsError(f"--frames {frames}: model {named.use!r} has chunks of its own length; leave it out")
+        params[names[0]] = frames
+    if size is None and {"width", "height"} <= set(takes) and not {"width", "height"} & set(params):
+        size = SMALL
+    return load_model(named.use, device, guidance=guidance, size=size, given=params)
 
 
-class Watched:
-    """A rollout that tells its progress, and starts from a given image; all else is the rollout's own."""
-
-    def __init__(self, rollout: "Rollout", image: "Image | None", tell: Callable[[int], None]) -> None:
-        self._rollout, self._image, self._tell, self._done = rollout, image, tell, 0
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._rollout, name)
-
-    def start(self, prompts: Sequence[str], image: Any, seed: int) -> "State":
-        """The beam before the first piece."""
-        return self._rollout.start(prompts, self._image, seed)
-
-    def commit(self, branches: "Sequence[Branch]") -> "list[Finished]":
-        """Finish the branches, and say so."""
-        finished = self._rollout.commit(branches)
-        self._done += 1
-        self._tell(self._done)
-        return finished
+def _looks(text: str | None, steps: int) -> list[int]:
+    """Where to look; by default at no more than the steps there are."""
+    if text is None:
+        return [look for look in LOOKS if look <= steps]
+    looks = parse_numbers(text, "--look")
+    if looks[-1] > steps:
+        raise ResultsError(f"--look {text}: a preview comes after at most --steps {steps} evaluations")
+    return looks
 
 
-def kinds_of_preview(capability: str) -> tuple[Literal["early", "coarse"], ...]:
-    """The kinds of preview that a model can give."""
-    return ("early", "coarse") if capability == "stepwise" else ("coarse",)
+def _options(**given: Any) -> dict[str, Any]:
+    """Those that were given."""
+    return {name: value for name, value in given.items() if value is not None}
 
 
-def rollout_with(model: Any, steps: int, chunks: int, kind: Literal["early", "coarse"]) -> "Rollout":
-    """The chunk rollout with this kind of preview."""
-    from sn_eval import rollouts
+def _start_image(path: Path | None) -> "Image | None":
+    if path is None:
+        return None
+    from sn_eval.video import read_image
 
-    made: Rollout = rollouts.create("chunk", model=model, steps=steps, chunks=chunks, preview=kind)
-    return made
+    return read_image(path)
 
 
 def dev_prompts() -> list[str]:
@@ -155,49 +193,3 @@ def dev_prompts() -> list[str]:
         return list(yaml.safe_load(path.read_text(encoding="utf-8"))["prompts"])
     except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
         raise ResultsError(f"cannot read the prompts of {path}; give your own with --prompt") from error
-
-
-def recommended(worth: Sequence[Worth]) -> Worth | None:
-    """The cheapest look whose pick gains ENOUGH of the most there is, else the one that gains most.
-
-    None where no look beats picking blindly.
-    """
-    useful = [row for row in worth if row.report.gain > 0 and row.report.rho > 0]
-    good = [row for row in useful if row.report.gain >= ENOUGH * row.report.best_gain]
-    if good:
-        return min(good, key=lambda row: (row.nfe, row.preview != "early"))  # early ones are reused
-    return max(useful, key=lambda row: row.report.gain, default=None)
-
-
-def show_worth(worth: Sequence[Worth], title: str) -> None:
-    """The table of all looks."""
-    rows = [
-        (row.preview, row.report.look, row.nfe, row.report.rho, row.report.rho_sd, row.report.gain,
-         row.report.best_gain, row.report.contexts)
-        for row in worth
-    ]  # fmt: skip
-    columns = ("preview", "look", "NFE", "rank corr.", "± sd", "gain of its pick", "of at most", "contexts")
-    note = "NFE: denoiser evaluations of one preview. Gain: in the finished chunk's score, over the average."
-    show_table(title, columns, rows, note)
-
-
-def in_words(best: Worth | None, steps: int) -> str:
-    """The advice in a sentence."""
-    if best is None:
-        return (
-            "No look picks better than chance here: finish every candidate (best_of_n), try later looks, "
-            "or a reward that tells these candidates apart."
-        )
-    share = best.report.gain / best.report.best_gain if best.report.best_gain else 0.0
-    return (
-        f"Recommended: --preview {best.preview} --look {best.report.look} (of {steps} steps): its pick keeps "
-        f"{share:.0%} of what the best candidate gains, for {best.nfe} evaluations a candidate."
-    )
-
-
-def _start_image(path: Path | None) -> "Image | None":
-    if path is None:
-        return None
-    from sn_eval.video import read_image
-
-    return read_image(path)
