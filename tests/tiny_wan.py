@@ -14,12 +14,13 @@ WORDS = ("a", "red", "ball", "blue", "cube", "on", "the", "table", "glass", "tip
 
 def tokenizer():
     """A tokenizer of a few words, made without any download."""
-    from tokenizers import Tokenizer, models, pre_tokenizers
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast
 
     known = {word: i for i, word in enumerate(("<pad>", "</s>", "<unk>", *WORDS))}
     words = Tokenizer(models.WordLevel(known, unk_token="<unk>"))
     words.pre_tokenizer = pre_tokenizers.Whitespace()
+    words.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", known["</s>"])])
     return PreTrainedTokenizerFast(
         tokenizer_object=words, pad_token="<pad>", eos_token="</s>", unk_token="<unk>"
     )

@@ -39,7 +39,8 @@ class DiffusionForcing:
     path: what `DiffusionPipeline.from_pretrained` takes. width, height: of the frames. frames_per_chunk: new frames a
     chunk, whole latents of the VAE (4 frames each). context: clean latents that a chunk looks back at. guidance: scale
     of classifier-free guidance, 1 for none; negative_prompt: what it leads away from. fps: frames a second. start:
-    "image" (give one), or "text", from nothing: the first chunk is then three frames shorter. dtype: "bfloat16", …
+    "image" (give one), or "text", from nothing: the first chunk is then three frames shorter. offload, compile,
+    attention, device, dtype: see `loading.load_pipeline`. UserError for a pipeline or a size that does not fit.
     """
 
     name = "diffusion_forcing"
@@ -57,6 +58,9 @@ class DiffusionForcing:
         negative_prompt: str = "",
         fps: float = 24.0,
         start: str = "image",
+        offload: str = "none",
+        compile: bool = False,
+        attention: str | None = None,
         device: str = "cpu",
         dtype: str = "float32",
     ) -> None:
@@ -67,7 +71,7 @@ class DiffusionForcing:
         self.width, self.height, self.frames_per_chunk, self.context_frames = width, height, frames_per_chunk, context
         self.guidance, self.negative_prompt, self.fps = guidance, negative_prompt, float(fps)
         self.from_text, self.device = start == "text", torch.device(device)
-        self.pipeline = load_pipeline(path, self.device, dtype)
+        self.pipeline = load_pipeline(path, self.device, dtype, offload, compile, attention)
         self._velocity = velocity_of(self.pipeline)
         self.codec = WanCodec(self.pipeline.vae, self.device)
         check_size(width, height, self.denoiser.config.patch_size, self.codec.spatial)

@@ -17,6 +17,7 @@ from sn_eval.cost.meter import Meter
 from sn_eval.interfaces import CachedBlocks, Candidate, History, NoVideo, StatefulDecoder, StepwiseModel
 from sn_eval.models.diffusion_forcing import DiffusionForcing
 from sn_eval.rollouts.chunk import ChunkRollout
+from sn_eval.rollouts.fifo import FifoRollout
 from sn_eval.sampling import normal
 from sn_eval.search.noise_search import NoiseSearch
 from sn_eval.video import to_uint8
@@ -233,12 +234,33 @@ def test_a_video_of_chunks_is_decoded_without_a_seam(made):
 def test_a_search_runs_and_spends_what_the_formula_says(made, kind, start):
     model = made(kind, start=start)
     assert all(isinstance(model, each) for each in (StepwiseModel, StatefulDecoder, CachedBlocks))
+    seen = [0]
+    hook = model.denoiser.register_forward_pre_hook(
+        lambda _, args, kwargs: seen.__setitem__(0, seen[0] + len(kwargs["hidden_states"])), with_kwargs=True
+    )
+    rollout = ChunkRollout(model, 2, 2, max_batch=3)
+    method = NoiseSearch(2, ((1, 2),))
+    got = run(method, rollout, NearAnchor(), image=IMAGE if start == "image" else None, seed=1)
+    hook.remove()
+    assert len(got.frames) == rollout.frames == (16 if start == "image" else 13)
+    assert seen[0] == method.evaluations(rollout) == got.generated.evaluations == 2 * (2 + 2 + 4 + 2)
+
+
+@pytest.mark.parametrize(("kind", "start", "preview"), [("skyreels", "text", "early"), ("wan", "image", "draft")])
+def test_a_queue_runs_on_it(made, kind, start, preview):
+    rollout = FifoRollout(made(kind, start=start, guidance=1.0), 4, 2, preview=preview)
+    method = NoiseSearch(2, ((2, 1),))
+    got = run(method, rollout, NearAnchor(), image=IMAGE if start == "image" else None, seed=1)
+    assert len(got.frames) == rollout.frames == (16 if start == "image" else 13)
+    assert got.generated.evaluations <= method.evaluations(rollout)
+    assert got.frames.float().std() > 10
+
+
+def test_the_meter_counts_its_evaluations_and_frames(made):
     with Meter() as meter:
-        rollout = meter.rollout(ChunkRollout(meter.model(model), 3, 3, max_batch=3))
-        method = NoiseSearch(2, ((1, 2),), select="epsilon", epsilon=1.0)
-        got = run(method, rollout, NearAnchor(), image=IMAGE if start == "image" else None, seed=1)
-    assert len(got.frames) == rollout.frames == (24 if start == "image" else 21)
-    assert meter.nfe == method.evaluations(rollout) == got.generated.evaluations == 2 * (2 + 4 + 4 + 4 + 4 + 4)
+        rollout = meter.rollout(ChunkRollout(meter.model(made("wan", start="text")), 2, 1))
+        run(search.create("plain"), rollout)
+    assert (meter.nfe, meter.counts["decoded_frames"]) == (2 * 2, 5)
 
 
 def test_a_draft_is_cheaper_and_leaves_no_trace(model):
