@@ -58,7 +58,7 @@ def evolutionary(
     candidates: int | Sequence[int] = 8,
     look: int = 3,
     generations: int = 2,
-    mutation: float = 0.5,
+    mutation: float = 0.7,
     lag: int = 8,
 ) -> NoiseSearch:
     """EvoSearch (arXiv:2505.17618) on initial noise: later candidates are mutations of a beam's best so far."""
