@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, TypeVar, get_args
 
@@ -291,8 +291,16 @@ def noise_trials(subject: Subject, first: Finished) -> Iterator[Trial]:
     again, other = (subject.chunk(subject.candidate(index))[0] for index in (0, 1))
     yield compared("same noise, same video", first, again, alike=True)
     yield compared("other noise, other video", first, other, alike=False)
-    after, elsewhere = subject.chunk(*(subject.candidate(2, past.state) for past in (first, other)))
+    pasts = (first.state, mirrored(first.state))
+    after, elsewhere = subject.chunk(*(subject.candidate(2, past) for past in pasts))
     yield compared("other past, other next chunk", after, elsewhere, alike=False)
+
+
+def mirrored(beam: State) -> State:
+    """A beam whose past is seen in a mirror: another past, whatever the model makes of its noise."""
+    past = beam.inner
+    frames, latents = (None if seen is None else seen.flip(-1) for seen in (past.frames, past.latents))
+    return replace(beam, key=child(beam.key, 1), inner=replace(past, frames=frames, latents=latents))
 
 
 def compared(what: str, one: Finished, two: Finished, alike: bool) -> Trial:
