@@ -11,6 +11,7 @@ from scipy import stats
 from storing import made
 
 from benchmarks.methods.__main__ import main
+from benchmarks.methods.kept import fieller, kept
 from benchmarks.methods.reporting import report
 from benchmarks.methods.showing import markdown
 from sn_eval.poc.part import Part
@@ -22,7 +23,7 @@ from sn_eval.results.run_folder import RunFolder
 from sn_eval.results.store import RunStore
 
 NFE = {"plain": 48, "best_of_8": 384, "poor@96": 96, "good@144": 144, "better@144": 144, "dear": 480}
-GAIN = {"plain": 0.0, "best_of_8": 0.1, "poor@96": 0.05, "good@144": 0.12, "better@144": 0.14, "dear": 0.3}
+GAIN = {"plain": 0.0, "best_of_8": 0.1, "poor@96": 0.02, "good@144": 0.12, "better@144": 0.14, "dear": 0.3}
 JUDGES = (
     Judge(label="steady", key="steady[e]", families=("encoder:a",)),
     Judge(label="dynamic_degree", key="moves[dis]", families=("flow",)),
@@ -179,6 +180,22 @@ def test_the_share_kept_on_few_prompts_has_the_bounds_that_a_t_test_gives(run, f
     assert "Fieller" in shown.why
 
 
+def test_skewed_gains_widen_the_share_to_where_the_bootstrap_goes():
+    rng = np.random.default_rng(2)
+    whole = 1.0 + rng.exponential(1.0, 20)
+    ours = 0.2 * whole + rng.exponential(1.0, 20) ** 2
+    values = {(f"p{i}", 0): value for i, value in enumerate(ours)}
+    others = {(f"p{i}", 0): value for i, value in enumerate(whole)}
+    shown = kept(values, others, dict.fromkeys(values, 0.0))
+    drawn = np.random.default_rng(5).integers(0, 20, (40_000, 20))
+    tail = stats.norm.sf(stats.t.ppf(0.975, 19) * np.sqrt(20 / 19))  # as far out as t of 20 is wide
+    low, high = np.quantile(ours[drawn].mean(1) / whole[drawn].mean(1), [tail, 1 - tail])
+    at_t, above_t = fieller(ours, whole, 0.95)
+    assert low > at_t + 0.02  # skew to the right: the two differ on both sides, and each is the wider on one
+    assert high > above_t + 0.02
+    assert (shown.low, shown.high) == (pytest.approx(at_t), pytest.approx(high, abs=0.02))
+
+
 def test_the_cheapest_that_keeps_enough_is_chosen_and_of_equally_dear_ones_the_better(run, found):
     kept = {}
     for arm in NFE.keys() - {"plain", "best_of_8"}:
@@ -188,7 +205,13 @@ def test_the_cheapest_that_keeps_enough_is_chosen_and_of_equally_dear_ones_the_b
     assert set(enough) == {"good@144", "better@144"}  # else the made-up run tests nothing
     assert found.choice.arm == min(enough, key=lambda arm: (NFE[arm], -kept[arm])) == "better@144"
     assert found.choice.clear
-    assert report(run, reference="best_of_8", keep=0.3).choice.arm == "poor@96"
+    assert report(run, reference="best_of_8", keep=0.05).choice.arm == "poor@96"
+
+
+def test_no_arm_as_dear_as_the_reference_is_chosen(run):
+    none = report(run, reference="better@144", keep=0.05)  # good@144 costs as much, dear and best_of_8 more
+    assert none.choice.arm == "poor@96"
+    assert report(run, reference="better@144", keep=0.7).choice.arm is None
 
 
 def test_confirm_videos_choose_nothing(run, tmp_path):
@@ -249,6 +272,10 @@ def test_lower_can_be_better(run):
     (values,) = gains(run, "dev", "flicker", "better@144")
     assert of(found.dev, "better@144").gain.mean == pytest.approx(-values.mean())
     assert of(found.dev, "better@144").gain.low > 0
+    (values,) = gains(run, "dev", "flicker", "poor@96")
+    losing = of(found.dev, "poor@96").gain.losing
+    assert sorted(losing.values()) == pytest.approx(sorted(-values[values > 0]))
+    assert losing
     assert found.choice.arm in ("good@144", "better@144")
 
 
@@ -263,11 +290,12 @@ def test_what_is_printed_says_the_figures_and_nothing_is_written(run, found, cap
     assert "| **better@144** | " in text
     assert "1 unusable" in text
     assert "| poor@96 | " not in text.split("Confirm prompts:")[1]  # it has no videos there
-    assert main([str(run), "--json", "--keep", "0.3"]) == 0
+    assert main([str(run), "--json", "--keep", "0.05"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["choice"]["arm"] == "poor@96"
     assert told["dev"][0]["nfe"] == 48
     assert {path: path.stat().st_mtime_ns for path in run.rglob("*")} == before
+    assert not (run / "snapshot.parquet").exists()
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,8 @@ from sn_eval.results.paths import suites_path
 from sn_eval.tabletop.scene import parse
 
 GROUPS = {"persistence", "position", "lighting", "events", "motion"}
-TABLETOP = ("tabletop-mini", "tabletop-full")
+PRICED = ("tabletop-mini", "tabletop-full")
+TABLETOP = (*PRICED, "tabletop-methods")
 OURS = (*TABLETOP, "long-video-open")
 
 
@@ -35,6 +36,7 @@ def test_all_are_there_and_load():
 def test_they_have_as_many_prompts_as_they_say():
     assert splits("tabletop-mini") == {"confirm": 12, "dev": 4}
     assert splits("tabletop-full") == {"confirm": 75, "dev": 15}
+    assert splits("tabletop-methods") == {"confirm": 50, "dev": 20}
     assert splits("long-video-open") == {"confirm": 60, "dev": 12}
     readme = suites_path("README.md").read_text(encoding="utf-8")
     for name in OURS:
@@ -42,7 +44,9 @@ def test_they_have_as_many_prompts_as_they_say():
         assert re.search(rf"`{name}` \|.*\| {counted['confirm']} \+ {counted['dev']}", readme), name
 
 
-@pytest.mark.parametrize(("name", "extra"), [("tabletop-full", set()), ("long-video-open", {"stories"})])
+@pytest.mark.parametrize(
+    ("name", "extra"), [("tabletop-full", set()), ("tabletop-methods", set()), ("long-video-open", {"stories"})]
+)
 def test_groups_are_even_and_each_has_dev_prompts(name, extra):
     prompts = experiment_named(name).prompts
     for split in ("confirm", "dev"):
@@ -81,12 +85,25 @@ def test_what_judges_is_of_another_family_and_every_criterion_has_a_reason(name)
     for judge in experiment.evaluators:
         assert not searched & set(metrics.create(judge.use, **judge.params).spec.families), judge.label
     assert all(criterion.because for criterion in experiment.acceptance)
-    assert all(experiment.criteria(prompt.group) for prompt in experiment.prompts)
+    accepts = name != "tabletop-methods"  # it compares, and accepts nothing
+    assert all(bool(experiment.criteria(prompt.group)) is accepts for prompt in experiment.prompts)
 
 
 def test_money_is_an_example_or_not_there():
-    for name in TABLETOP:
+    for name in PRICED:
         declared = experiment_named(name)
         amounts = [declared.prices.rate, declared.prices.utilisation, *declared.business.amounts().values()]
         assert all(amount.illustrative and amount.source.startswith("example") for amount in amounts)
-    assert (experiment_named("long-video-open").prices, experiment_named("long-video-open").business) == (None, None)
+    for name in ("long-video-open", "tabletop-methods"):
+        assert (experiment_named(name).prices, experiment_named(name).business) == (None, None)
+
+
+def test_the_methods_suite_says_what_its_table_needs():
+    """One declared measure, a guard of motion, and best of 8 at its own cost as what others are held against."""
+    experiment = experiment_named("tabletop-methods")
+    assert [primary.outcome for primary in experiment.primary] == ["anchor_consistency"]
+    assert [guard.evaluator for guard in experiment.rules.no_worse] == ["dynamic_degree"]
+    reference = next(method for method in experiment.methods if method.label == "best_of_8")
+    assert (reference.use, reference.budget, reference.params) == ("best_of_n", "own", {"videos": 8})
+    for amount in experiment.budget.amounts:  # every arm lies below the goal of 40 % of best of 8
+        assert amount <= 0.4 * 8 * experiment.rollout.params["steps"] * experiment.rollout.params["chunks"]
