@@ -39,12 +39,12 @@ def test_denoiser_evaluations_are_the_formula(beams, candidates, look, steps, pi
     assert got.rows[-1]["nfe"] == wanted
 
 
-@pytest.mark.parametrize("preview", ["early", "coarse"])
+@pytest.mark.parametrize("preview", ["early", "coarse", "ahead", "draft"])
 @pytest.mark.parametrize("name", search.names())
 def test_every_method_spends_what_it_says(name, preview):
     model = Drafting(size=2, frames_per_chunk=2)
     count = counted(model)
-    rollout = chunks(model, 6, 4, preview=preview, eta=0.5)
+    rollout = chunks(model, 6, 3, preview=preview, eta=0.5)
     method = made(name)
     got = run(method, rollout)
     assert count() == got.generated.evaluations

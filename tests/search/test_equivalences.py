@@ -4,7 +4,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from searching import Linear, NearAnchor, Unscored, chunks, made, run
+from searching import Foresight, Linear, NearAnchor, Unscored, chunks, made, run
 
 from sn_eval import proposals, search
 from sn_eval.interfaces import State
@@ -74,15 +74,25 @@ class Shuffled(type(chunks())):
 
     def refine(self, branches, look, decode=True):
         half = len(branches) // 2
-        return super().refine([*branches[half:], *branches[:half]], look)
+        return super().refine([*branches[half:], *branches[:half]], look, decode)
 
     def commit(self, branches):
         return super().commit(list(branches)[::-1])
 
 
-@pytest.mark.parametrize("select", ["top", "epsilon", "resample"])
-def test_candidate_and_beam_order_are_irrelevant(select):
-    method = NoiseSearch(4, ((2, 3),), select=select, epsilon=0.5)
+@pytest.mark.parametrize(
+    "knobs",
+    [
+        *({"select": select, "epsilon": 0.5} for select in ("top", "epsilon", "resample")),
+        {"generations": 2},
+        {"stages": ((2, 3), (4, 3)), "branch": 2},
+        {"predictor": Foresight(1)},
+        {"trigger": "latents", "drop": -0.01},
+    ],
+    ids=str,
+)
+def test_candidate_and_beam_order_are_irrelevant(knobs):
+    method = NoiseSearch(4, **{"stages": ((2, 3),), **knobs})
     model = GaussianModel(size=4, frames_per_chunk=3)
     straight = run(method, chunks(model, eta=0.5), NearAnchor(), seed=1)
     shuffled = run(method, Shuffled(model, 6, 3, eta=0.5), NearAnchor(), seed=1)
