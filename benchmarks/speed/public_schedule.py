@@ -54,7 +54,8 @@ class PublicSchedule:
     """A search of `beams` beams and `candidates` candidates a beam on a queue of this rollout's sizes."""
 
     def __init__(self, rollout: FifoRollout, reward: Any, prompt: str, beams: int, candidates: int) -> None:
-        self.rollout, self.model, self.reward, self.prompt = rollout, rollout.model, reward, prompt
+        self.rollout, self.reward, self.prompt = rollout, reward, prompt
+        self.model: Any = rollout.model
         self.beams, self.candidates = beams, candidates
         self.size = rollout.window or rollout.model.frames_per_chunk
         self.written = self.size // 2 if rollout.lookahead else self.size
