@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.methods.figures import ArmFigures, Difference, Material
+from sn_eval.decision.power import needed
 from sn_eval.poc.part import Part
 from sn_eval.poc.spec import experiment_names
 from sn_eval.results.run_folder import SPEC
@@ -19,7 +20,9 @@ class Choice:
     """Made from dev cells only. arm: None where none keeps enough; nearest: then the cheaper arm that keeps most.
 
     clear: whether the reference's own gain there is clearly above zero; else the choice is little more than a guess.
-    sure: whether the chosen arm's whole interval lies above what was asked for.
+    sure: whether the chosen arm's whole interval lies above what was asked for. open: dev cells that nobody has made
+    yet; until there are none the choice may change. needed: prompts that would show such a gain of the reference as is
+    seen now with a chance of 80 %, None where it is clear, or where no number would.
     """
 
     keep: float
@@ -27,6 +30,8 @@ class Choice:
     nearest: str | None
     clear: bool
     sure: bool
+    open: int
+    needed: int | None
 
 
 @dataclass(frozen=True)
@@ -58,21 +63,31 @@ def choose(dev: Sequence[ArmFigures], material: Material, keep: float) -> Choice
         and each.kept.share is not None
     ]  # fmt: skip
     enough = [each for each in cheaper if (each.kept.share or 0.0) >= keep]
-    clear = material.reference in known and known[material.reference].kept.clear
-    if not enough:
-        nearest = max(cheaper, key=lambda each: each.kept.share or 0.0, default=None)
-        return Choice(keep, None, nearest.arm if nearest else None, clear, False)
-    best = min(enough, key=lambda each: (each.nfe or 0.0, -(each.gain.mean or 0.0)))
-    return Choice(keep, best.arm, None, clear, best.kept.low is not None and best.kept.low >= keep)
+    reference = known.get(material.reference)
+    clear = reference is not None and reference.kept.clear
+    best = min(enough, key=lambda each: (each.nfe or 0.0, -(each.gain.mean or 0.0)), default=None)
+    nearest = None if best else max(cheaper, key=lambda each: each.kept.share or 0.0, default=None)
+    return Choice(
+        keep, best.arm if best else None, nearest.arm if nearest else None, clear,
+        sure=best is not None and best.kept.low is not None and best.kept.low >= keep,
+        open=sum(material.missing("dev", arm) for arm in material.arms["dev"]), needed=_needed(reference, clear),
+    )  # fmt: skip
+
+
+def _needed(reference: ArmFigures | None, clear: bool) -> int | None:
+    """Prompts for a gain that is not clear yet."""
+    if reference is None or clear or reference.gain.spread is None or (reference.gain.mean or 0.0) <= 0:
+        return None
+    return needed(reference.gain.mean or 0.0, reference.gain.spread)
 
 
 def judge(arm: str, material: Material, confirm: Sequence[ArmFigures]) -> Judged:
     """What the chosen arm does on confirm prompts, or what is missing for that."""
     figures = next((each for each in confirm if each.arm == arm), None)
-    needed = (material.baseline, material.reference, arm)
-    missing = {name: count for name in needed if (count := material.missing("confirm", name))}
+    three = (material.baseline, material.reference, arm)
+    missing = {name: count for name in three if (count := material.missing("confirm", name))}
     planned = material.planned("confirm", arm)
-    command = command_for(material, needed) if missing or not planned else None
+    command = command_for(material, three) if missing or not planned else None
     cheap = None if figures is None or figures.cost is None else figures.cost <= GOAL
     return Judged(figures, missing, command, material.gain("confirm", arm, material.reference), GOAL, cheap)
 

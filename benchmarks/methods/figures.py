@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from benchmarks.methods.kept import Kept, Values, kept
 from sn_eval.decision.arms import Arm, arms_of
 from sn_eval.decision.attempts import attempts_of
@@ -28,13 +30,14 @@ MOTION = "dynamic_degree"
 class Difference:
     """An arm minus another, over prompts; above zero is better where it is a gain.
 
-    low, high: of a 95 % interval, None where there are too few prompts. losing: prompts on which the arm is worse, the
-    worst first, with by how much.
+    low, high: of a 95 % interval, None where there are too few prompts. spread: standard deviation between prompts.
+    losing: prompts on which the arm is worse, the worst first, with by how much.
     """
 
     mean: float | None
     low: float | None
     high: float | None
+    spread: float | None
     prompts: int
     pairs: int
     losing: Mapping[str, float]
@@ -147,7 +150,9 @@ def difference(ours: Values, theirs: Values, *, higher: bool = True) -> Differen
     low, high = (found.low, found.high) if higher else (_minus(found.high), _minus(found.low))
     losing = {prompt: sign * found.per_prompt[prompt] for prompt in found.losing}
     mean = found.mean if higher else _minus(found.mean)
-    return Difference(mean, low, high, found.n_prompts, found.n_pairs, losing, found.method)
+    values = list(found.per_prompt.values())
+    spread = float(np.std(values, ddof=1)) if len(values) > 1 else None
+    return Difference(mean, low, high, spread, found.n_prompts, found.n_pairs, losing, found.method)
 
 
 def _minus(value: float | None) -> float | None:

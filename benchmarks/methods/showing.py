@@ -31,9 +31,13 @@ def choice_lines(report: Report) -> Iterator[str]:
     gained = _interval(reference.gain)
     yield f"{report.reference} gains {gained} in {report.measure} over {report.baseline} on dev prompts."
     if not choice.clear:
+        warned = "**That gain is not clearly above zero: shares of it mean little, and so does a choice by them.**"
+        shown = f" If it is as it looks, about {choice.needed} prompts would show it."
+        yield warned if choice.needed is None else warned + shown
+    if choice.open:
         yield (
-            "**That gain is not clearly above zero: shares of it mean little, and so does a choice by them.** "
-            "More prompts or seeds would say."
+            f"**Provisional: {choice.open} dev videos are still to be made**, so arms stand on different prompts, and "
+            "the choice may change."
         )
     if choice.arm is not None:
         yield _chosen(known[choice.arm], choice, report)
@@ -131,7 +135,8 @@ def notes(report: Report) -> Iterator[str]:
         "first, with a 95 % interval over prompts, of each arm by itself: of many arms some look better on dev prompts "
         "than they are. The searched reward is what was searched on (its verdict on the whole video): it shows that "
         "the search works, and judges nothing. Kept: the arm's gain over the reference's, on what both have. Cost, "
-        f"seconds: of {report.reference}'s, videos that both have; seconds without loading, as the machine was. Loses "
+        f"seconds: of {report.reference}'s, videos that both have; seconds (without loading) compare only where the "
+        "machine was as busy with both, so evaluations decide. Loses "
         f"on: prompts on which the arm is worse than {report.baseline}. NFE: denoiser evaluations, as measured."
     )
 

@@ -204,7 +204,10 @@ def test_the_cheapest_that_keeps_enough_is_chosen_and_of_equally_dear_ones_the_b
     enough = [arm for arm in kept if kept[arm] >= 0.95 and NFE[arm] < 384]
     assert set(enough) == {"good@144", "better@144"}  # else the made-up run tests nothing
     assert found.choice.arm == min(enough, key=lambda arm: (NFE[arm], -kept[arm])) == "better@144"
-    assert found.choice.clear
+    assert (found.choice.clear, found.choice.needed) == (True, None)
+    made_now, planned = sum(map(len, rows(run, "dev").values())), 22 * 2 * len(NFE)
+    assert found.choice.open == planned - made_now - sum(each.unusable for each in found.dev)
+    assert f"**Provisional: {found.choice.open} dev videos are still to be made**" in markdown(found)
     assert report(run, reference="best_of_8", keep=0.05).choice.arm == "poor@96"
 
 
@@ -238,6 +241,11 @@ def test_a_reference_whose_gain_is_chance_is_said_and_one_without_gain_chooses_n
     text = markdown(found)
     assert not found.choice.clear
     assert "That gain is not clearly above zero: shares of it mean little" in text
+    (values,) = gains(weak, "dev", "steady[e]", "best_of_8")
+    effect = values.mean() / values.std(ddof=1)
+    normal = (stats.norm.ppf(0.975) + stats.norm.ppf(0.8)) ** 2 / effect**2
+    assert found.choice.needed == pytest.approx(normal, abs=4)  # t takes a few more
+    assert f"about {found.choice.needed} prompts would show it" in text
     assert of(found.dev, "best_of_8").kept.low is None
     assert "(no interval)" in text
     worse = written(tmp_path / "worse", dev=6, confirm=2, gains={**GAIN, "best_of_8": -0.1})
