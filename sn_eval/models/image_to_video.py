@@ -23,10 +23,11 @@ from sn_eval.interfaces import Clip, Cond, History, Image, Latents, Video
 from sn_eval.models.loading import load_pipeline
 from sn_eval.models.pipeline_families import Family, family_of, own_randomness, seeded_by
 
-OURS = frozenset(
-    "image video conditions prompt height width num_frames num_inference_steps guidance_scale max_guidance_scale "
-    "true_cfg_scale fps frame_rate latents generator output_type return_dict num_videos_per_prompt".split()
-)
+OURS = {
+    "image", "video", "conditions", "prompt", "height", "width", "num_frames", "num_inference_steps", "guidance_scale",
+    "max_guidance_scale", "true_cfg_scale", "fps", "frame_rate", "latents", "generator", "output_type", "return_dict",
+    "num_videos_per_prompt", "callback_on_step_end",
+}  # fmt: skip
 """Arguments of a call that are not an option: the search, or a parameter of the adapter, sets them."""
 LOOKED_AT = 64  # values of each tensor of weights that the fingerprint reads
 
@@ -35,13 +36,13 @@ LOOKED_AT = 64  # values of each tensor of weights that the fingerprint reads
 class ImageToVideo:
     """A diffusers image-to-video pipeline, loaded from a folder (or, where no such folder exists, a hub id).
 
-    path: what `DiffusionPipeline.from_pretrained` takes. pipeline: class to use its weights with, where the folder
-    names another one ("LTXConditionPipeline"). width, height: of the frames. num_frames: of one call (None: as many as
-    the pipeline makes by itself); the first `overlap` of them show the given frames again and are dropped (None: all
-    that are shown again). context: frames of the video so far that a call is given, where it takes several. fps: None
-    for the family's own. guidance: 1 for none, None for the pipeline's own. options: further arguments of the call
-    ({negative_prompt: …, guidance_scale_2: …, decode_timestep: …}). draft: how far a block's output may be from the
-    last step's (0 … 1, relative) for a draft to leave out the rest. offload, compile, attention, device, dtype: see
+    path: what `DiffusionPipeline.from_pretrained` takes. pipeline_class: class to use its weights with, where the
+    folder names another one ("LTXConditionPipeline"). width, height: of the frames. num_frames: of one call (None: as
+    many as the pipeline makes by itself); the first `overlap` of them show given frames again and are dropped (None:
+    all that do so). context: frames of the video so far that a call is given, where it takes several. fps: None for the
+    family's own. guidance: 1 for none, None for the pipeline's own. options: further arguments of the call
+    ({negative_prompt: …, guidance_scale_2: …, decode_timestep: …}). draft: how far the first block's output may be from
+    the last step's (0 … 1, relative) for a draft to leave out the rest. offload, compile, attention, device, dtype: see
     `loading.load_pipeline`. Raises UserError where the pipeline takes no image, or something does not fit it.
     """
 
@@ -51,7 +52,7 @@ class ImageToVideo:
     def __init__(  # noqa: PLR0913  (what a pipeline call needs, by name)
         self,
         path: str,
-        pipeline: str | None = None,
+        pipeline_class: str | None = None,
         width: int = 256,
         height: int = 256,
         num_frames: int | None = None,
@@ -68,8 +69,7 @@ class ImageToVideo:
         dtype: str = "float32",
     ) -> None:
         self.device, self.options, self.draft = torch.device(device), dict(options or {}), draft
-        loaded = load_pipeline(path, self.device, dtype, offload, compile, attention)
-        self.pipeline = _as_class(loaded, pipeline)
+        self.pipeline = load_pipeline(path, self.device, dtype, offload, compile, attention, pipeline_class)
         self._takes = inspect.signature(self.pipeline.__call__).parameters
         self.kind = type(self.pipeline).__name__
         self._check_pipeline()
@@ -252,7 +252,7 @@ class ImageToVideo:
         """Frames of a call of which nothing is said."""
         own = self._takes["num_frames"].default
         if not isinstance(own, int):
-            own = getattr(self.family.networks[0].config, "num_frames", None)
+            own = next((getattr(network.config, "num_frames", None) for network in self.family.networks), None)
         if not isinstance(own, int):
             raise UserError(f"{self.kind} does not say how many frames it makes: give num_frames")
         return own
@@ -270,11 +270,13 @@ class ImageToVideo:
         """UserError for what makes no video from an image, or hides what it draws or evaluates."""
         if not {"image", "num_frames"} <= set(self._takes):
             raise UserError(_not_from_image(self.kind, "num_frames" in self._takes))
-        if mistaken := sorted(set(self.options) & OURS):
+        if mistaken := sorted(OURS.intersection(self.options)):
             raise UserError(f"options name {', '.join(mistaken)}, which the search itself sets: leave it out there")
         if unknown := sorted(set(self.options) - set(self._takes)):
             known = ", ".join(sorted(set(self._takes) - OURS))
             raise UserError(f"{self.kind} takes no {', '.join(unknown)}; its options are {known}")
+        if "generator" not in self._takes:
+            raise UserError(f"{self.kind} takes no generator, so its noise cannot be chosen: use another pipeline")
         order = getattr(self.pipeline.scheduler, "order", 1)
         if order != 1:
             kind = type(self.pipeline.scheduler).__name__
@@ -299,36 +301,16 @@ class ImageToVideo:
             raise UserError(f"overlap is {self.overlap}; of {shown} frames at least one must be new: 0 … {shown - 1}")
 
 
-def _as_class(pipeline: Any, name: str | None) -> Any:
-    """The same weights as another pipeline class of diffusers."""
-    import diffusers
-
-    if name is None or name == type(pipeline).__name__:
-        return pipeline
-    kind = getattr(diffusers, name, None)
-    if not (isinstance(kind, type) and issubclass(kind, diffusers.DiffusionPipeline)):
-        raise UserError(f"pipeline is {name!r}; diffusers has no such class: name one such as LTXConditionPipeline")
-    wanted = set(inspect.signature(kind.__init__).parameters) - {"self"}
-    had = {**pipeline.config, **pipeline.components}
-    try:
-        other = kind(**{part: had[part] for part in wanted if part in had})
-    except (TypeError, ValueError) as error:
-        line = " ".join(str(error).split())[:200]
-        raise UserError(f"a {type(pipeline).__name__} cannot be used as {name} ({line}); leave pipeline out") from error
-    other.set_progress_bar_config(disable=True)
-    return other
-
-
 def _not_from_image(kind: str, video: bool) -> str:
     """Why this pipeline cannot go on with a video, and what could."""
     if not video:
         return f"{kind} makes no video (its call takes no num_frames and image): use an image-to-video pipeline"
     import diffusers
 
-    base = kind.removesuffix("Pipeline").removesuffix("ImageToVideo")
-    other = next((n for n in (f"{base}ImageToVideoPipeline", f"{base}ConditionPipeline") if hasattr(diffusers, n)), None)
-    way = f"load an image-to-video model, or, if these weights take an image, say pipeline={other}"
-    return f"{kind} makes video from text alone, so a chunk cannot go on from the last: {way if other else way[:28]}"
+    base = kind.removesuffix("Pipeline")
+    near = next((n for n in (f"{base}ImageToVideoPipeline", f"{base}ConditionPipeline") if hasattr(diffusers, n)), None)
+    way = f", or, if these weights take an image, give pipeline_class={near}" if near else ""
+    return f"{kind} makes video from text alone, so no chunk goes on from the last: load an image-to-video model{way}"
 
 
 def _check_multiple(what: str, size: int, grain: int) -> None:

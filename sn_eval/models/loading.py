@@ -5,6 +5,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -31,18 +32,22 @@ def load_pipeline(
     offload: str = "none",
     compile: bool = False,
     attention: str | None = None,
+    pipeline_class: str | None = None,
 ) -> Any:
     """The pipeline on a device; a folder is read without asking a hub.
 
     path: what `DiffusionPipeline.from_pretrained` takes. dtype: "float32", "bfloat16", … offload: see `Offload`; all
     but "none" need a GPU. compile: torch.compile, of the repeated blocks where the network names them; the first
-    evaluation of each shape then takes long. attention: one of diffusers' attention backends. UserError, in one line,
-    for whatever cannot be had.
+    evaluation of each shape then takes long. attention: one of diffusers' attention backends. pipeline_class: use the
+    weights with this class instead of the one that they were saved with. UserError, in one line, for whatever cannot be
+    had.
     """
     place, kind = usable_device(device), torch_dtype(dtype)
     _check_offload(offload, place)
     _check_attention(attention)
     found = locate(path)
+    if pipeline_class is not None:
+        found = replace(found, index={**found.index, "_class_name": pipeline_class})
     _check_class(found)
     pipeline = _loaded(found, kind)
     try:
@@ -125,12 +130,13 @@ def _check_class(found: Located) -> None:
 
 
 def _loaded(found: Located, dtype: torch.dtype) -> Any:
-    from diffusers import DiffusionPipeline
+    import diffusers
 
     _check_parts(found)
     try:
         with _hushed():  # torch_dtype: the name that every supported diffusers knows; newer ones warn of a shorter one
-            return DiffusionPipeline.from_pretrained(found.path, torch_dtype=dtype, local_files_only=found.local)
+            kind = getattr(diffusers, class_in(found))
+            return kind.from_pretrained(found.path, torch_dtype=dtype, local_files_only=found.local)
     except (
         OSError, ValueError, TypeError, KeyError, AttributeError, ImportError, RuntimeError, MemoryError,
         SafetensorError,

@@ -169,8 +169,8 @@ class CogVideo(LatentFamily):
 
     def shape(self, frames: int, height: int, width: int) -> tuple[int, int, int, int]:
         """(t, c, h, w), t rounded up to whole patches."""
-        count, *rest = super().shape(frames, height, width)
-        return (count + self._padding(count), *rest)
+        t, c, h, w = super().shape(frames, height, width)
+        return (t + self._padding(t), c, h, w)
 
     def arguments(self, shown: Shown, guidance: float) -> dict[str, Any]:
         """An image a sample."""
@@ -199,8 +199,8 @@ class Wan(LatentFamily):
         return {"image": picture(shown[0, -1]), "generator": None, self.scale: guidance}
 
     def _decoded(self, latents: Tensor, frames: int) -> Float[Tensor, "b 3 n H W"]:
-        config = self.pipeline.vae.config
-        mean, std = (torch.tensor(v).view(1, -1, 1, 1, 1).to(latents) for v in (config.latents_mean, config.latents_std))
+        given = (self.pipeline.vae.config[name] for name in ("latents_mean", "latents_std"))
+        mean, std = (torch.tensor(each).to(latents)[:, None, None, None] for each in given)
         return super()._decoded(latents * std + mean, frames)
 
 
@@ -316,7 +316,10 @@ FAMILIES: dict[str, type[Family]] = {
 def family_of(pipeline: Any, options: Mapping[str, Any]) -> Family:
     """The family of this pipeline's class, or of the nearest class that it derives from; else the one of no family."""
     known = (FAMILIES[each.__name__] for each in type(pipeline).__mro__ if each.__name__ in FAMILIES)
-    return next(known, Family)(pipeline, options)
+    family = next(known, Family)(pipeline, options)
+    if getattr(pipeline.scheduler.config, "stochastic_sampling", False):
+        family.together = "one"  # its draws come from torch's global generator, in the order of the batch
+    return family
 
 
 def picture(frame: Float[Tensor, "3 H W"]) -> Any:

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from inspect import signature
 from typing import Any
@@ -189,6 +190,20 @@ def own_call(model, case, frames, noise, chunk):
     return model.pipeline(**arguments, output_type="pt").frames[0]
 
 
+@contextmanager
+def counted(model):
+    """Samples of every evaluation, seen at the networks."""
+    seen: list[int] = []
+
+    def count(module, args, kwargs):
+        seen.append(len(args[0] if args else kwargs["hidden_states"]))
+
+    hooks = [network.register_forward_pre_hook(count, with_kwargs=True) for network in model.denoiser]
+    yield seen
+    for hook in hooks:
+        hook.remove()
+
+
 def noises(model, *names):
     return torch.stack([normal(model.latent_shape(model.frames_per_chunk), *name) for name in names])
 
@@ -245,11 +260,10 @@ def test_noise_controls_each_sample_and_a_batch_is_its_samples(model, case):
 def test_every_network_call_of_a_search_is_in_the_formula(model, case):
     keep = 2 if model.family.together == "one image" else 1
     method = NoiseSearch(3, ((1, keep),))
-    with Meter() as meter:
-        rollout = meter.rollout(chunks(meter.model(model)))
-        got = run(method, rollout, image=IMAGE)
+    with counted(model) as seen:
+        got = run(method, chunks(model), image=IMAGE)
     assert model.evaluations_per_call == case.evaluations
-    assert meter.nfe == method.evaluations(chunks(model)) == case.evaluations * (3 + 2 * keep + 3 * keep + 2 * keep)
+    assert sum(seen) == method.evaluations(chunks(model)) == case.evaluations * (3 + 2 * keep + 3 * keep + 2 * keep)
     assert len(got.frames) == chunks(model).frames
 
 
@@ -262,12 +276,9 @@ def test_a_draft_is_rougher_and_leaves_nothing_behind(model, case, monkeypatch):
     monkeypatch.setattr(model, "draft", 1e9)  # whatever the first block says, the rest is taken from the step before
     cond, noise = conds(model, [IMAGE]), noises(model, (1,))
     before = model.sample(cond, noise, 3)
-    with Meter() as meter:
-        metered = meter.model(model)
-        with metered.drafting():
-            draft = metered.sample(cond, noise, 3)
-            again = metered.sample(cond, noise, 3)
-    assert meter.nfe == 2 * 3 * case.evaluations, "an evaluation is one, however rough"
+    with counted(model) as seen, model.drafting():
+        draft, again = (model.sample(cond, noise, 3) for _ in range(2))
+    assert sum(seen) == 2 * 3 * case.evaluations, "an evaluation is one, however rough"
     assert torch.equal(draft, again), "nothing is cached from one call to the next"
     assert not torch.equal(draft, before)
     assert torch.equal(model.sample(cond, noise, 3), before)
@@ -277,11 +288,39 @@ def test_a_failed_draft_leaves_nothing_behind(load, monkeypatch):
     model = load("ltx")
     cond, noise = conds(model, [IMAGE]), noises(model, (1,))
     before = model.sample(cond, noise, 2)
-    with monkeypatch.context() as broken, model.drafting(), pytest.raises(RuntimeError, match="out of memory"):
-        broken.setattr(model.family, "run", lambda arguments: (_ for _ in ()).throw(RuntimeError("out of memory")))
-        model.sample(cond, noise, 2)
+
+    def run_out(arguments):
+        raise RuntimeError("out of memory")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(model.family, "run", run_out)
+        with model.drafting(), pytest.raises(RuntimeError, match="out of memory"):
+            model.sample(cond, noise, 2)
     assert not model.pipeline.transformer.is_cache_enabled
     assert torch.equal(model.sample(cond, noise, 2), before)
+
+
+def test_a_sampler_that_draws_globally_is_named_all_the_same(folders):
+    case = CASES["ltx"]
+    model = ImageToVideo(folders("ltx"), options=SHORT, **case.size, **case.params)
+    model.pipeline.scheduler.register_to_config(stochastic_sampling=True)
+    model.family = pipeline_families.family_of(model.pipeline, SHORT)
+    cond, noise = conds(model, [IMAGE, IMAGE]), noises(model, (1,), (2,))
+    torch.manual_seed(0)
+    outside = torch.get_rng_state()
+    both = model.sample(cond, noise, 3)
+    assert torch.equal(torch.get_rng_state(), outside)
+    torch.manual_seed(1)
+    alone = torch.cat([model.sample(cond[i : i + 1], noise[i : i + 1], 3) for i in range(2)])
+    assert torch.allclose(both, alone, atol=1e-4)
+
+
+def test_the_meter_sees_drafts_of_a_search(load):
+    model, method = load("ltx"), NoiseSearch(3, ((1, 1),))
+    with Meter() as meter:
+        rollout = meter.rollout(chunks(meter.model(model), count=1, preview="draft"))
+        run(method, rollout, image=IMAGE)
+    assert (meter.nfe, meter.nfe_preview) == (3 + 2, 3)
 
 
 def test_a_pipeline_of_no_known_family_goes_by_its_signature(folders, monkeypatch):
@@ -296,6 +335,11 @@ def test_a_pipeline_of_no_known_family_goes_by_its_signature(folders, monkeypatc
     for mine, each in zip(frames, noise, strict=True):
         assert (mine - own_call(model, case, history.frames, each, 0)[1:]).abs().max() <= 1 / 255
     assert len(run(NoiseSearch(3, ((1, 1),)), chunks(model), image=IMAGE).frames) == 8
+    with pytest.raises(UserError, match="guidance is 2.0, and StableVideoDiffusionPipeline has none"):
+        ImageToVideo(folders("svd"), guidance=2.0)
+    odd = ImageToVideo(folders("ltx"), options=SHORT, **case.size, num_frames=6)
+    with pytest.raises(UserError, match=r"made \(5, 3, 32, 64\) .* where \(6, 3, 32, 64\) was asked for"):
+        odd.sample(conds(odd, [IMAGE]), noises(odd, (1,)), 1)
 
 
 def test_guidance_of_the_second_network_is_an_option(load, folders):
@@ -308,20 +352,20 @@ def test_guidance_of_the_second_network_is_an_option(load, folders):
 
 def test_weights_can_be_used_with_another_class(folders):
     path, size = folders("ltx"), {**SQUARE, "num_frames": 9}
-    model = ImageToVideo(path, pipeline="LTXConditionPipeline", context=5, **size)
+    model = ImageToVideo(path, pipeline_class="LTXConditionPipeline", context=5, **size)
     assert isinstance(model.family, pipeline_families.LtxCondition)
     assert (model.first_frames, model.frames_per_chunk) == (8, 4)
-    with pytest.raises(UserError, match="pipeline is 'LTX'"):
-        ImageToVideo(path, pipeline="LTX", **size)
-    with pytest.raises(UserError, match="cannot be used as StableVideoDiffusionPipeline"):
-        ImageToVideo(path, pipeline="StableVideoDiffusionPipeline", **size)
+    with pytest.raises(UserError, match="LTXCondition, which diffusers .* does not have"):
+        ImageToVideo(path, pipeline_class="LTXCondition", **size)
+    with pytest.raises(UserError, match="cannot load"):
+        ImageToVideo(path, pipeline_class="StableVideoDiffusionPipeline", **size)
 
 
 def test_other_weights_or_settings_have_another_fingerprint(folders, tmp_path):
     copied = shutil.copytree(folders("ltx"), tmp_path / "copy")
 
-    def fingerprint(path=folders("ltx"), tuned=0.0, **params):
-        model = ImageToVideo(str(path), **{**SQUARE, "num_frames": 9, **params})
+    def fingerprint(path=None, tuned=0.0, **params):
+        model = ImageToVideo(str(path or folders("ltx")), **{**SQUARE, "num_frames": 9, **params})
         with torch.no_grad():
             model.pipeline.transformer.proj_out.weight.add_(tuned)
         return model.fingerprint
@@ -358,7 +402,7 @@ def test_what_does_not_fit_is_one_line(folders, message):
 
 def test_pipelines_without_an_image_are_named_with_their_kin(tmp_path, monkeypatch, load):
     text = tiny_pipelines.saved(tiny_pipelines.wan_from_text, tmp_path)
-    with pytest.raises(UserError, match="WanPipeline makes video from text alone.*pipeline=WanImageToVideoPipeline"):
+    with pytest.raises(UserError, match="WanPipeline makes video from text.*pipeline_class=WanImageToVideoPipeline"):
         ImageToVideo(text)
     pipeline = load("ltx").pipeline
     monkeypatch.setattr("sn_eval.models.image_to_video.load_pipeline", lambda *args: pipeline)
