@@ -34,21 +34,31 @@ def text_encoder():
     return UMT5EncoderModel(UMT5Config(vocab_size=3 + len(WORDS), **shape))
 
 
-def vae(residual: bool = False):
-    """Time compressed by four, each side by eight: the layout of Wan 2.1, or, `residual`, of Wan 2.2 (without its
-    patches). Its output is scaled up to fill the range of a picture.
+PATCHED = {
+    "dim_mult": [1, 1, 1],
+    "temperal_downsample": [True, True],
+    "is_residual": True,
+    "patch_size": 2,
+    "in_channels": 12,
+    "out_channels": 12,
+}
+UNPATCHED = {"dim_mult": [1, 1, 1, 1], "temperal_downsample": [False, True, True]}
+
+
+def vae(patched: bool = False):
+    """Time compressed by four, each side by eight: as in Wan 2.1, or, `patched`, as in Wan 2.2.
+
+    Its weights are scaled up so that latents and pictures fill their range.
     """
     from diffusers import AutoencoderKLWan
 
     made = AutoencoderKLWan(
         base_dim=4,
         z_dim=CHANNELS,
-        dim_mult=[1, 1, 1, 1],
         num_res_blocks=1,
-        temperal_downsample=[False, True, True],
         latents_mean=[0.1, -0.2, 0.3, 0.0],
         latents_std=[1.5, 0.7, 1.1, 2.0],
-        is_residual=residual,
+        **(PATCHED if patched else UNPATCHED),
     )
     with torch.no_grad():
         made.decoder.conv_out.weight.mul_(3.0)
@@ -107,7 +117,7 @@ def wan(folder: Path, expand_timesteps: bool = True) -> str:
         tokenizer=tokenizer(),
         text_encoder=text_encoder(),
         transformer=lively(diffusers.WanTransformer3DModel(**TRANSFORMER)),
-        vae=vae(residual=True),
+        vae=vae(patched=True),
         scheduler=diffusers.FlowMatchEulerDiscreteScheduler(shift=5.0),
         expand_timesteps=expand_timesteps,
     )

@@ -24,7 +24,7 @@ from rewards.base import UserError
 from rewards.registry import component
 from sn_eval.interfaces import Clip, Cond, History, Image, Latents, NoVideo, Schedule, Video
 from sn_eval.models.loading import load_pipeline
-from sn_eval.models.wan_decoder import Memory, WanCodec
+from sn_eval.models.wan_decoder import Memory, WanCodec, memories
 from sn_eval.models.wan_draft import Drafts, drafting
 from sn_eval.models.wan_families import check_chunk, check_size, velocity_of
 from sn_eval.sampling import x0_from_flow
@@ -37,10 +37,11 @@ class DiffusionForcing:
     """A SkyReels-V2 diffusion-forcing or Wan 2.2 TI2V pipeline, loaded from a folder or a hub id.
 
     path: what `DiffusionPipeline.from_pretrained` takes. width, height: of the frames. frames_per_chunk: new frames a
-    chunk, whole latents of the VAE (4 frames each). context: clean latents that a chunk looks back at. guidance: scale
-    of classifier-free guidance, 1 for none; negative_prompt: what it leads away from. fps: frames a second. start:
-    "image" (give one), or "text", from nothing: the first chunk is then three frames shorter. offload, compile,
-    attention, device, dtype: see `loading.load_pipeline`. UserError for a pipeline or a size that does not fit.
+    chunk, whole latents of the VAE (4 frames each). context: clean latents that a chunk looks back at; the own call of
+    Wan 2.2 TI2V knows 1 only, the given image. guidance: scale of classifier-free guidance, 1 for none;
+    negative_prompt: what it leads away from. fps: frames a second. start: "image" (give one), or "text", from nothing:
+    the first chunk is then three frames shorter. offload, compile, attention, device, dtype: see
+    `loading.load_pipeline`. UserError for a pipeline or a size that does not fit.
     """
 
     name = "diffusion_forcing"
@@ -129,8 +130,8 @@ class DiffusionForcing:
         frame = F.interpolate(image[None].float(), size, mode="bilinear", antialias=True, align_corners=False)
         frame = frame.clamp(0, 1).to(self.device)
         latents = self.codec.encode(frame[0])
-        _, seen = self.codec.decode(latents[None], [None])
-        return History(latents, frame, seen[0])
+        _, features = self.codec.decode(latents[None], [None])
+        return History(latents, frame, memories(features, 1)[0])
 
     def condition(self, prompts: Sequence[str], histories: Sequence[History]) -> Cond:
         """Text embeddings and the clean context of each sample; histories of one call are equally long."""
@@ -153,20 +154,19 @@ class DiffusionForcing:
         window = torch.cat([context, x], 1).transpose(1, 2).to(self.denoiser.dtype)
         told = torch.cat([times.new_zeros(len(x), known), self._told(times)], 1)
         with self._drafts.call(self.denoiser, times) if self._drafts else nullcontext():
-            velocity = self._guided(window, told, text)[:, :, known:].transpose(1, 2).float()
+            velocity = self._guided(window, told, text)[:, :, known:].transpose(1, 2)
         if self.denoiser.dtype == torch.float16 and not torch.isfinite(velocity).all():
             raise NoVideo("fp16 overflow: the network gave NaN or infinity; use dtype=bfloat16 or float32")
         return x0_from_flow(x, velocity, times / self._time_scale)
 
-    @torch.no_grad()
     def decode(self, latents: Latents, histories: Sequence[History]) -> Video:
         """The frames that follow each history."""
-        return self.decode_on(latents, histories)[0]
+        return self.codec.decode(latents, [history.decoder for history in histories])[0]
 
-    @torch.no_grad()
     def decode_on(self, latents: Latents, histories: Sequence[History]) -> tuple[Video, list[Memory]]:
         """The frames that follow each history, and what its decoder remembers afterwards."""
-        return self.codec.decode(latents, [history.decoder for history in histories])
+        frames, features = self.codec.decode(latents, [history.decoder for history in histories])
+        return frames, memories(features, len(latents))
 
     def extend(self, history: History, latents: Clip, frames: Float[Tensor, "n 3 H W"]) -> History:
         """Keeps the last context latents, and the last frame."""
@@ -177,7 +177,8 @@ class DiffusionForcing:
     @contextmanager
     def drafting(self) -> Iterator[None]:
         """Within it every second evaluation runs the first block only (`wan_draft`)."""
-        with drafting(self.denoiser) as self._drafts:
+        with drafting(self.denoiser) as drafts:
+            self._drafts = drafts
             try:
                 yield
             finally:
@@ -211,10 +212,10 @@ class DiffusionForcing:
         self, window: Float[Tensor, "b c t h w"], times: Float[Tensor, "b t"], text: Float[Tensor, "b n d"]
     ) -> Float[Tensor, "b c t h w"]:
         if self.guidance == 1.0:
-            return self._velocity(self.denoiser, window, times, text, self.fps)
+            return self._velocity(self.denoiser, window, times, text, self.fps).float()
         both = torch.cat([text, self._words(self.negative_prompt).expand_as(text)])
         window, times = window.repeat(2, 1, 1, 1, 1), times.repeat(2, 1)
-        asked, free = self._velocity(self.denoiser, window, times, both, self.fps).chunk(2)
+        asked, free = self._velocity(self.denoiser, window, times, both, self.fps).float().chunk(2)
         return free + self.guidance * (asked - free)
 
     def _context(self, history: History) -> Clip:
