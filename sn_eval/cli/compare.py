@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from sn_eval.cli.components import RewardParam, reward_named
+from sn_eval.cli.components import ModelParam, RewardParam, parse_params, reward_named
 from sn_eval.cli.console import AsJson, Quiet, friendly, percent, print_json, progress, say, show_table
 from sn_eval.results.experiment import short
 
@@ -21,6 +21,10 @@ def compare(
         Path | None, Option(help="Folder for videos, results.csv, summary.json, sheets/ [runs/<suite>].")
     ] = None,
     prompt: Annotated[list[str] | None, Option(help="In place of the suite's prompts; repeat for several.")] = None,
+    model: Annotated[
+        str | None, Option(help="In place of the suite's: a name, a folder, a hub id, or file.py:attr.")
+    ] = None,
+    model_param: ModelParam = None,
     method: Annotated[list[str] | None, Option(help="In place of the suite's methods; repeat for several.")] = None,
     reward: Annotated[
         str | None, Option(help="What is searched on, in place of the suite's: a name, pkg.mod:attr or file.py:attr.")
@@ -60,6 +64,7 @@ def compare(
         written = load_experiment(file)
         chosen = _changed(
             written, prompts=prompt, methods=method, seeds=seeds, budget=budget, judges=judge,
+            model=_model(model, parse_params(model_param or [], "--model-param")),
             reward=reward and reward_named(reward, reward_param).model_dump(), allow_same_family=allow_same_family,
         )  # fmt: skip
         text = file.read_text(encoding="utf-8-sig") if chosen == written else None
@@ -92,6 +97,18 @@ def _changed(written: Any, **given: Any) -> Any:
         raise ResultsError(error.errors(include_url=False)[0]["msg"]) from error
 
 
+def _model(use: str | None, params: dict[str, Any]) -> dict[str, Any] | None:
+    """What is given of the model; None where nothing is, so that the suite's stays."""
+    return {"use": use, "params": params} if use or params else None
+
+
+def _with_model(fields: dict[str, Any], value: dict[str, Any]) -> dict[str, Any]:
+    """Another model with its parameters, or further parameters of the suite's."""
+    if value["use"]:
+        return {"model": value}
+    return {"model": {"use": fields["model"]["use"], "params": {**fields["model"]["params"], **value["params"]}}}
+
+
 def _methods(fields: dict[str, Any], uses: list[str]) -> dict[str, Any]:
     """The named methods, with the knobs of the file where it has them; the first is the baseline if its own is not."""
     known = {method["name"] or method["use"]: method for method in fields["methods"]}
@@ -101,6 +118,7 @@ def _methods(fields: dict[str, Any], uses: list[str]) -> dict[str, Any]:
 
 _CHANGES: dict[str, Callable[[dict[str, Any], Any], dict[str, Any]]] = {
     "prompts": lambda fields, value: {"prompts": value},
+    "model": _with_model,
     "methods": _methods,
     "seeds": lambda fields, value: {"seeds": list(range(value))},
     "budget": lambda fields, value: {"budget": {**(fields["budget"] or {}), "unit": "nfe", "amounts": [value]}},

@@ -9,6 +9,7 @@ from rewards.base import Reward, UserError
 from sn_eval import metrics, models
 from sn_eval.metrics.base import key_of
 from sn_eval.poc.judges import judge_of, same_family
+from sn_eval.poc.spec import model_named
 from sn_eval.results.experiment import Experiment
 from sn_eval.results.plan import Judge
 
@@ -41,7 +42,8 @@ def make_cast(experiment: Experiment) -> Cast:
                     "searches on: choose an evaluator of another family, or set allow_same_family: true (every table "
                     "is then marked)"
                 )
-    return Cast(models.create(experiment.model.use, **experiment.model.params), reward, evaluators)
+    model = model_named(experiment.model.use, **experiment.model.params)
+    return Cast(models.create(model.use, **model.params), reward, evaluators)
 
 
 def judges_of(experiment: Experiment, cast: Cast) -> tuple[Judge, ...]:

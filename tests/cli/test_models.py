@@ -11,13 +11,16 @@ from typer.testing import CliRunner
 
 import rewards
 from sn_eval import models
-from sn_eval.cli import app, console
+from sn_eval.cli import app, compare, console
 from sn_eval.cli.generate import load_model
 from sn_eval.cli.model_check import Subject, batching, best_batch, chunk_cost, noise_trials, rollout_with
 from sn_eval.cli.model_report import in_words
 from sn_eval.cli.models import dev_prompts
 from sn_eval.cli.preview_worth import Worth, recommended
 from sn_eval.models.gaussian import GaussianModel
+from sn_eval.models.image_to_video import ImageToVideo
+from sn_eval.poc.cast import make_cast
+from sn_eval.poc.spec import experiment_named
 from sn_eval.search.correlation import LookReport
 from sn_eval.tabletop.scene import parse
 
@@ -280,6 +283,16 @@ def test_parameters_of_a_model_are_its_own_and_the_records():
     model, named = load_model("gaussian", "auto", given={"size": 6}, guidance=2.0)
     assert (model.size, model.guidance) == (6, 2.0)
     assert (named.use, dict(named.params)) == ("gaussian", {"size": 6, "guidance": 2.0})
+
+
+def test_an_experiment_finds_the_adapter_of_a_folder_too(pipeline):
+    suite = experiment_named("demo")
+    model = compare._model(pipeline, {"width": 32, "height": 32, "num_frames": 3})
+    asked = compare._changed(suite, model=model, judges=["motion_floor"])
+    assert isinstance(make_cast(asked).model, ImageToVideo)
+    further = compare._changed(suite, model=compare._model(None, {"guidance": 2.0}))
+    assert (further.model.use, dict(further.model.params)) == ("tabletop", {"guidance": 2.0})
+    assert compare._changed(suite, model=compare._model(None, {})) == suite
 
 
 # --- advice -----------------------------------------------------------------------------------------------------------
