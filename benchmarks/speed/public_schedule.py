@@ -101,7 +101,7 @@ class PublicSchedule:
         begin = window * self.written
         x = frames[None, begin : begin + self.size]
         top = begin + self.written  # the level of its last frame
-        now = torch.arange(top - self.size + 1, top + 1).clamp(min=0)
+        now = torch.arange(top - self.size + 1, top + 1, device=x.device).clamp(min=0)
         times, *here = self.schedule.at(now, x.shape[:2])
         _, *there = self.schedule.at((now - 1).clamp(min=0), x.shape[:2])
         x0 = self.model.denoise(x, times, cond)
