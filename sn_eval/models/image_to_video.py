@@ -193,30 +193,29 @@ class ImageToVideo:
 
     def call_arguments(self, cond: Cond, noise: Latents, steps: int) -> dict[str, Any]:
         """What the pipeline is offered; it gets what its signature takes. A subclass adds its own."""
+        shown, generators = cond.tensors["frames"].to(self.device), self._generators(cond, noise)
         offered = {
             "prompt": list(cond.prompts),
             "height": self.height,
             "width": self.width,
             "num_frames": self.num_frames,
             "num_inference_steps": steps,
-            "generator": self._generators(cond, noise),
+            "generator": generators[0] if self.family.together == "one" else generators,
         }
         if self.noise_control == "latents":
-            offered["latents"] = self.family.noise(noise).to(dtype=self.family.networks[0].dtype)
+            offered["latents"] = self.family.noise(noise, shown, generators)
         if self.family.rate is not None:
             offered[self.family.rate] = round(self.fps)
-        return offered | self.family.arguments(cond.tensors["frames"].to(self.device), self.guidance)
+        return offered | self.family.arguments(shown, self.guidance)
 
-    def _generators(self, cond: Cond, noise: Latents) -> Any:
+    def _generators(self, cond: Cond, noise: Latents) -> list[torch.Generator]:
         """A generator a sample: named by its noise, or, where that is given itself, by the chunk's number.
 
         What the pipeline draws besides (noise on the image) is then the same for all candidates of a chunk.
         """
         if self.noise_control == "generator":
-            several = [seeded_by(each) for each in noise]
-        else:
-            several = [torch.Generator().manual_seed(int(chunk)) for chunk in cond.tensors["chunk"]]
-        return several[0] if self.family.together == "one" else several
+            return [seeded_by(each) for each in noise]
+        return [torch.Generator().manual_seed(int(chunk)) for chunk in cond.tensors["chunk"]]
 
     def _shown_again(self, known: int) -> int:
         """Frames at the front of a call that was given so many frames that are no news."""

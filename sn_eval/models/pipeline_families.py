@@ -6,7 +6,7 @@ what guidance costs, and how its latents become pixels. What is not said is as i
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from math import lcm
 from typing import Any, Literal
@@ -67,8 +67,8 @@ class Family:
         """The image, and the guidance, as this pipeline takes them."""
         return {"image": picture(shown[0, -1]), self.scale: guidance}
 
-    def noise(self, noise: Latents) -> Tensor:
-        """Initial noise in the pipeline's layout."""
+    def noise(self, noise: Latents, shown: Shown, generators: Sequence[torch.Generator]) -> Tensor:
+        """Initial noise as the pipeline takes it, where it does."""
         return noise
 
     def run(self, arguments: Mapping[str, Any]) -> Latents:
@@ -94,6 +94,7 @@ class LatentFamily(Family):
     """What the known ones share: latents come out, [b t c h w] or the other way round, and are decoded from outside."""
 
     frames_first = False  # layout: [b t c h w], else [b c t h w]
+    converts = True  # whether the pipeline itself turns given noise into the type that it draws in
     factors = ("vae_scale_factor_spatial", "vae_scale_factor_temporal")  # names of space and time
 
     def __init__(self, pipeline: Any, options: Mapping[str, Any]) -> None:
@@ -113,20 +114,23 @@ class LatentFamily(Family):
         channels = getattr(config, "z_dim", None) or config.latent_channels
         return ((frames - 1) // self.time + 1, channels, height // self.space, width // self.space)
 
-    def noise(self, noise: Latents) -> Tensor:
+    def noise(self, noise: Latents, shown: Shown, generators: Sequence[torch.Generator]) -> Tensor:
         """In the pipeline's layout."""
-        return noise if self.frames_first else noise.transpose(1, 2)
+        return self._ordered(noise if self.converts else noise.to(self.networks[0].dtype))
 
     def run(self, arguments: Mapping[str, Any]) -> Latents:
         """Clean latents as the call returns them."""
         latents = self.pipeline(**arguments, output_type="latent").frames
-        return (latents if self.frames_first else latents.transpose(1, 2)).float()
+        return self._ordered(latents).float()
 
     def pixels(self, latents: Latents, frames: int) -> Video:
         """Decoded as the pipeline itself does it."""
-        given = self.noise(latents).to(self.pipeline.vae.dtype)
-        video = self._decoded(given, frames).float()
+        video = self._decoded(self._ordered(latents).to(self.pipeline.vae.dtype), frames).float()
         return (video / 2 + 0.5).clamp(0, 1).transpose(1, 2)
+
+    def _ordered(self, latents: Tensor) -> Tensor:
+        """From our order of axes to the pipeline's, and back."""
+        return latents if self.frames_first else latents.transpose(1, 2)
 
     def _decoded(self, latents: Tensor, frames: int) -> Float[Tensor, "b 3 n H W"]:
         return self.pipeline.vae.decode(latents, return_dict=False)[0]
@@ -137,7 +141,7 @@ class StableVideo(LatentFamily):
 
     noise_control = "latents"
     together = "any"
-    frames_first = True
+    frames_first, converts = True, False
     fps, rate, scale = 7.0, "fps", "max_guidance_scale"
     factors = ("vae_scale_factor", "")
 
@@ -160,7 +164,7 @@ class CogVideo(LatentFamily):
 
     noise_control = "latents"
     together = "any"
-    frames_first = True
+    frames_first, converts = True, False
     cached = True
 
     def __init__(self, pipeline: Any, options: Mapping[str, Any]) -> None:
@@ -205,8 +209,13 @@ class Wan(LatentFamily):
 
 
 class Ltx(LatentFamily):
-    """LTX-Video from an image (arXiv:2501.00103): noise given as latents would be taken for the image and all."""
+    """LTX-Video from an image (arXiv:2501.00103).
 
+    Given latents, its call leaves its image out and keeps the first of them as it is: so the image is put there before,
+    as the call itself would do.
+    """
+
+    noise_control = "latents"
     together = "any"
     fps, rate = 25.0, "frame_rate"
     cached = True
@@ -221,15 +230,23 @@ class Ltx(LatentFamily):
         """An image a sample."""
         return {"image": [picture(clip[-1]) for clip in shown], self.scale: guidance}
 
+    def noise(self, noise: Latents, shown: Shown, generators: Sequence[torch.Generator]) -> Tensor:
+        """The image's latent and, after it, the noise: a row of tokens, in the order t h w."""
+        vae, images = self.pipeline.vae, [picture(clip[-1]) for clip in shown]
+        pixels = self.pipeline.video_processor.preprocess(images).to(noise.device, vae.dtype)
+        seen = vae.encode(pixels[:, :, None]).latent_dist.sample(list(generators)).float()
+        mean, std = self._scale(seen)
+        start = ((seen - mean) / std).transpose(1, 2)
+        return torch.cat([start, noise[:, 1:]], 1).permute(0, 1, 3, 4, 2).flatten(1, 3)
+
     def run(self, arguments: Mapping[str, Any]) -> Latents:
-        """The call returns a row of tokens, in the order t h w."""
+        """The call returns such a row."""
         tokens = self.pipeline(**arguments, output_type="latent").frames
         t, c, h, w = self.shape(arguments["num_frames"], arguments["height"], arguments["width"])
         return tokens.reshape(-1, t, h, w, c).permute(0, 1, 4, 2, 3).float()
 
     def _decoded(self, latents: Tensor, frames: int) -> Float[Tensor, "b 3 n H W"]:
-        vae = self.pipeline.vae
-        mean, std = (v.view(1, -1, 1, 1, 1).to(latents) for v in (vae.latents_mean, vae.latents_std))
+        vae, (mean, std) = self.pipeline.vae, self._scale(latents)
         clean = latents * std / vae.config.scaling_factor + mean
         if not vae.config.timestep_conditioning:
             return vae.decode(clean, None, return_dict=False)[0]
@@ -240,9 +257,17 @@ class Ltx(LatentFamily):
         times = torch.full((len(clean),), when).to(clean)
         return vae.decode((1 - blur) * clean + blur * fresh, times, return_dict=False)[0]
 
+    def _scale(self, like: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation of each channel."""
+        vae = self.pipeline.vae
+        mean, std = (values.view(1, -1, 1, 1, 1).to(like) for values in (vae.latents_mean, vae.latents_std))
+        return mean, std
+
 
 class LtxCondition(Ltx):
-    """LTX-Video from a clip: several frames, 1 + a multiple of 8, as a condition at the front."""
+    """LTX-Video from a clip: several frames, 1 + a multiple of 8, as a condition at the front. It takes no noise."""
+
+    noise_control = "generator"
 
     def context_fits(self, frames: int) -> bool:
         """Whole latents only."""
