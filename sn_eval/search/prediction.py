@@ -18,7 +18,7 @@ def going_on(count: int, keep: float) -> int:
     >>> going_on(8, 0.25), going_on(3, 0.5), going_on(10, 0.01)
     (2, 2, 1)
     """
-    return max(1, math.ceil(keep * count - 1e-9))  # 0.07·100 is a little more than 7
+    return min(count, max(1, math.ceil(keep * count - 1e-9)))  # 0.07·100 is a little more than 7
 
 
 def foreseen(rollout: Rollout, tracer: Tracer, predictor: Predictor, branches: Sequence[Branch]) -> list[Branch]:

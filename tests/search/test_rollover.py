@@ -73,7 +73,7 @@ def test_a_step_of_a_long_video_is_worked_out_once():
     make=st.sampled_from([chunk, fifo]), beams=st.integers(1, 3), videos=st.floats(1.5, 6.0),
     trigger=st.sampled_from(["always", "anomaly"]), drop=st.floats(-0.02, 0.02), seed=st.integers(0, 99),
 )  # fmt: skip
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 def test_a_budget_is_never_passed(make, beams, videos, trigger, drop, seed):
     rollout = make()
     budget = int(videos * search.create("plain").evaluations(rollout))
