@@ -2,8 +2,9 @@
 
 The target is a candidate's score less the mean of its beam and step: what a search has to choose between. A ridge
 regression on features centred the same way (the within estimator of panel data; Mundlak, Econometrica 1978) and
-stochastic gradient boosting (Friedman, CSDA 2002) on the features as they are; the better one out of fold is kept.
-Folds hold out whole prompts. The hit rate is how often the step's best candidate is among the share that is kept.
+stochastic gradient boosting (Friedman, CSDA 2002) on the features as they are; the one that ranks better out of fold
+is kept. Folds hold out whole prompts. The hit rate is how often the step's best candidate is among the share that is
+kept. It is not what the kind is chosen by: of a few steps it is a coarse number, and the higher of two flatters.
 """
 
 import math
@@ -264,7 +265,7 @@ def fit(table: Table, keep: float, seed: int = 0, on_progress: Callable[[int, in
     for kind in FITS:
         kinds[kind] = figures(table, held_out(table, kind, seed), keep)
         tell()
-    best = max(kinds, key=lambda kind: (kinds[kind].hit, kinds[kind].spearman))
+    best = max(kinds, key=lambda kind: (kinds[kind].spearman, kinds[kind].hit))
     ablation = {}
     for names in partly:
         fewer = table.only(names)

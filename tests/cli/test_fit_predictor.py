@@ -62,7 +62,8 @@ def cells(folder):
 
 def test_it_finds_what_the_analytic_model_makes_of_noise(home, said):
     assert said["rows"] == PROMPTS * CHUNKS * EACH
-    assert said["figures"]["hit"] > 0.9 > said["figures"]["chance"] == 0.5
+    assert said["figures"]["hit"] > 0.8 > said["figures"]["chance"] == 0.5
+    assert said["figures"]["spearman"] > 0.5
     assert said["figures"]["prompts"] == PROMPTS
     assert said["useful"]
     assert set(said["ablation"]) == {"noise", "context"}  # with look 0 there are no latents
