@@ -112,7 +112,7 @@ class DiffusionForcing:
     def schedule(self, steps: int) -> Schedule:
         """The levels of the pipeline's own scheduler, shifted as it is configured; times are sigma·1000."""
         scheduler = self._set_to(steps)
-        sigma = torch.as_tensor(scheduler.sigmas).float().cpu().flip(0)
+        sigma = torch.as_tensor(getattr(scheduler, "sigmas", [1.0])).float().cpu().flip(0)
         if scheduler.config.get("prediction_type", FLOW) != FLOW or sigma[0] != 0 or sigma[-1] > 1:
             kind = type(scheduler).__name__
             raise UserError(f"the scheduler, a {kind}, is not set up for flow matching; use the one published with it")

@@ -323,6 +323,27 @@ def test_numbers_that_float16_cannot_hold_say_what_would(made, monkeypatch):
         finish(model, begun(model, IMAGE), plain_noise(model))
 
 
+def test_a_scheduler_of_another_kind_is_refused(made, monkeypatch):
+    from diffusers import DDIMScheduler, FlowMatchEulerDiscreteScheduler, UniPCMultistepScheduler
+
+    model = made("wan")
+    for other in (DDIMScheduler(), UniPCMultistepScheduler()):
+        monkeypatch.setattr(model.pipeline, "scheduler", other)
+        with pytest.raises(UserError, match=f"a {type(other).__name__}, is not set up for flow matching"):
+            model.schedule(2)
+    monkeypatch.setattr(model.pipeline, "scheduler", FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True))
+    with pytest.raises(UserError, match="cannot be set to 2 steps"):
+        model.schedule(2)
+
+
+def test_videos_that_are_not_equally_far_are_no_batch(made):
+    text, state = made("wan", start="text"), begun(made("wan"), IMAGE).inner
+    with pytest.raises(UserError, match="context of"):
+        text.condition([PROMPT, PROMPT], [state, History()])
+    with pytest.raises(UserError, match="start all alike"):
+        text.decode(normal((2, 1, 4, 4, 4), "z"), [state, History()])
+
+
 def test_other_weights_and_other_settings_have_other_fingerprints(made, folders, tmp_path):
     options = {**SIZE, "frames_per_chunk": 8, "context": 2, "guidance": 3.0}
     same, other = (DiffusionForcing(folders[kind], **options) for kind in FAMILIES)
