@@ -34,7 +34,7 @@ class Diagonal:
         tags: Sequence[int] | None = None,
         turn: int = 0,
     ) -> tuple[Latents, Latents]:
-        """One evaluation, and the step from levels `now` to `then`: (x, the estimate of x0).
+        """One evaluation, and the step from levels `now` to `then`: (x, what the network gave for x0).
 
         `tags` name the windows, and thereby the sampler's own noise where it is stochastic: the same window has the
         same noise in whichever beam it stands. Without them the step is deterministic.
@@ -42,12 +42,16 @@ class Diagonal:
         times, *here = self.schedule.at(now, x.shape[:2])
         _, *there = self.schedule.at(then, x.shape[:2])
         x0 = self.batches(self.model.denoise, x, times, cond)
-        clean = torch.where(per_frame(here[1]) > 0, x0, x)
         fresh = None
         if self.eta and tags is not None:
             shape = tuple(x.shape[1:])
             fresh = torch.stack([normal(shape, tag, "step", turn) for tag in tags]).to(x)
-        return step(x, x0, here, there, self.eta, fresh), clean
+        return step(x, x0, here, there, self.eta, fresh), x0
+
+    @staticmethod
+    def estimate(x: Latents, x0: Latents, now: Int[Tensor, "t"]) -> Latents:
+        """The estimate of x0: of frames that are clean already they themselves."""
+        return torch.where(per_frame(now) > 0, x0, x)
 
     def down(self, x: Latents, cond: Cond, levels: Int[Tensor, "t"], jumps: int) -> Latents:
         """From these levels to the clean one in equal, deterministic jumps: the clean latents."""

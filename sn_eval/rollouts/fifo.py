@@ -74,13 +74,7 @@ class FifoRollout:
                 raise UserError(f"{what} is {value}; it must be 1 or more")
         if self.window < 0:
             raise UserError(f"window is {self.window}; it must be 0 (the model's chunk) or more")
-        size = self.window or self._chunk
-        if self.lookahead and size % 2:
-            raise UserError(f"the window has {size} frames; lookahead needs an even number: set window or no lookahead")
-        if self.steps % size:
-            below = self.steps // size * size
-            near = f"{below} or {below + size}" if below else f"{size} or {2 * size}"
-            raise UserError(f"steps is {self.steps}; fifo needs a multiple of the window of {size} frames: {near}")
+        self._layout.check()
         check_preview(self.model, self.preview)
         if not 0 <= self.eta <= 1:
             raise UserError(f"eta is {self.eta}; it must lie in 0 (deterministic) … 1 (ancestral)")
@@ -157,8 +151,9 @@ class FifoRollout:
 
     def refine(self, branches: Sequence[Branch], look: int, decode: bool = True) -> list[Branch]:
         """Branches with a preview of the whole tail window, decoded as a stretch of its own."""
-        if not 1 <= look <= self.steps:
-            raise UserError(f"look is {look}; it must lie in 1 … {self.steps} (the denoising steps)")
+        least = max(1, branches[0].evaluations)
+        if not least <= look <= self.steps:
+            raise UserError(f"look is {look}; it must lie in {least} … {self.steps} (the denoising steps)")
         branches, clean = self._looked_ahead(branches, look) if self._reusable else self._thrown_away(branches, look)
         check = self._checker(branches)
         seen = [replace(b, clean=c, preview=None) for b, c in zip(branches, check(clean, "latents"), strict=True)]
@@ -235,8 +230,8 @@ class FifoRollout:
         x, tags = torch.stack([w.frames for w in windows]), [w.tag for w in windows]
         now = torch.stack([self._levels[self._layout.reads(w.number)] for w in windows])
         cond = Cond.cat([self._diagonal.condition(w.prompt) for w in windows])
-        moved, clean = self._diagonal.step(x, cond, now, (now - 1).clamp(min=0), tags)
-        self._check(clean, depth, [w.who for w in windows])
+        moved, _ = self._diagonal.step(x, cond, now, (now - 1).clamp(min=0), tags)
+        self._check(moved, depth, [w.who for w in windows])
         return dict(zip(tags, moved, strict=True))
 
     def _moved(self, branch: Branch, windows: Sequence[Window], done: Mapping[int, Clip]) -> State:
@@ -287,15 +282,17 @@ class FifoRollout:
         done, levels = branches[0].evaluations, self._levels[-self._layout.size :]
         if done == look:
             return branches, torch.stack([b.clean for b in branches if b.clean is not None])
-        clean = x = torch.stack([b.x.ahead for b in branches])
+        x = torch.stack([b.x.ahead for b in branches])
         cond, tags = Cond.cat([b.cond for b in branches]), [self._tail_tag(b.candidate) for b in branches]
         for turn in range(done, look):
             now, then = (levels - turn).clamp(min=0), (levels - turn - 1).clamp(min=0)
-            x, clean = self._diagonal.step(x, cond, now, then, tags, turn)
+            before, (x, x0) = x, self._diagonal.step(x, cond, now, then, tags, turn)
             if turn == 0:
                 branches = [_first_step(*each) for each in zip(branches, x, tags, strict=True)]
         if self.preview == "ahead":
             clean = self._diagonal.down(x, cond, (levels - look).clamp(min=0), self._jumps(look))
+        else:
+            clean = self._diagonal.estimate(before, x0, (levels - look + 1).clamp(min=0))
         return [_looked(b, ahead, look) for b, ahead in zip(branches, x, strict=True)], clean
 
     def _thrown_away(self, branches: Sequence[Branch], look: int) -> tuple[Sequence[Branch], Latents]:

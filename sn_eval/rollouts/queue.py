@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from rewards.base import UserError
 from sn_eval.interfaces import Candidate, Clip, History, Image
 from sn_eval.sampling import key
 
@@ -28,6 +29,16 @@ class Layout:
     steps: int
     size: int
     lookahead: bool
+
+    def check(self) -> None:
+        """UserError where the windows do not fit."""
+        steps, size = self.steps, self.size
+        if self.lookahead and size % 2:
+            raise UserError(f"the window has {size} frames; lookahead needs an even number: set window or no lookahead")
+        if steps % size:
+            below = max(size, steps // size * size)
+            near = f"{below} or {below + size}"
+            raise UserError(f"steps is {steps}; fifo needs a multiple of the window of {size} frames: {near}")
 
     @property
     def written(self) -> int:

@@ -117,8 +117,7 @@ def test_the_same_look_once_more_with_frames_is_free(kind):
     assert all(torch.equal(a.preview, b.preview) for a, b in zip(seen, wanted, strict=True))
 
 
-@pytest.mark.parametrize("eta", [0.0, 1.0])
-@pytest.mark.parametrize("lookahead", [True, False])
+@pytest.mark.parametrize(("eta", "lookahead"), [(0.0, False), (1.0, True)])
 def test_the_video_does_not_depend_on_the_kind_of_look(eta, lookahead):
     """One beam, one candidate: whatever is looked at, what is made is the plain video."""
     plain = run(search.create("plain"), make("early", eta=eta, lookahead=lookahead), seed=2).frames.int()
@@ -139,5 +138,7 @@ def test_a_look_that_is_none_is_refused():
     for look in (0, STEPS + 1):
         with pytest.raises(UserError, match=f"look is {look}"):
             make("early").refine(branches_of(make("early")), look)
+    with pytest.raises(UserError, match="look is 2; it must lie in 3"):
+        make("early").refine(make("early").refine(branches_of(make("early")), 3), 2)
     with pytest.raises(UserError, match="coarse"):
         make("draft", GaussianModel(size=2, frames_per_chunk=SIZE))

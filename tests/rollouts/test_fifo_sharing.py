@@ -109,7 +109,7 @@ def test_a_copy_keeps_the_step_that_a_look_has_made_and_makes_its_own_else(previ
     assert torch.equal(further[0].clean, further[1].clean) is (preview == "coarse")
 
 
-@pytest.mark.parametrize(("window", "lookahead"), [(4, True), (4, False), (2, True), (2, False), (6, True)])
+@pytest.mark.parametrize(("window", "lookahead"), [(4, True), (4, False), (2, True), (6, True)])
 def test_a_window_is_shared_by_beams_whose_ancestor_it_was(window, lookahead):
     """Of W windows, the w-th from the head is denoised for each distinct ancestor W−2−w steps before."""
     ancestors, spent = {}, []
@@ -133,8 +133,8 @@ def test_a_window_is_shared_by_beams_whose_ancestor_it_was(window, lookahead):
         return key
 
     method = NoiseSearch(3, ((2, 3),), select="epsilon", epsilon=0.3, lag=100)
-    run(method, Counting(GaussianModel(size=2, frames_per_chunk=4, rho=0.6), 12, 6, window=window, lookahead=lookahead))
-    assert len(spent) > 5
+    run(method, Counting(GaussianModel(size=2, frames_per_chunk=4, rho=0.6), 12, 5, window=window, lookahead=lookahead))
+    assert len(spent) > 3
     assert all(said == wanted for said, wanted, _ in spent)
     assert sum(said for said, _, _ in spent) < sum(most for _, _, most in spent)
 
