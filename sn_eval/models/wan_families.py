@@ -1,6 +1,6 @@
 """How the networks that take a noise level for every frame are called: two families, one line of difference each.
 
-SkyReels-V2 diffusion forcing (arXiv:2504.13074, section 3.2.3) takes a time for each latent frame; Wan 2.2 TI2V takes
+SkyReels-V2 diffusion forcing (arXiv:2504.13074) takes a time for each latent frame; Wan 2.2 TI2V takes
 one for each token (diffusers: `expand_timesteps`) and was trained with clean first frames only, not with every mix.
 """
 
