@@ -1,7 +1,7 @@
 """How the networks that take a noise level for every frame are called: two families, one line of difference each.
 
-SkyReels-V2 diffusion forcing (arXiv:2504.13074) takes a time for each latent frame; Wan 2.2 TI2V takes
-one for each token (diffusers: `expand_timesteps`) and was trained with clean first frames only, not with every mix.
+SkyReels-V2 diffusion forcing (arXiv:2504.13074) takes a time for each latent frame; Wan 2.2 TI2V takes one for each
+token (diffusers: `expand_timesteps`), of which its own call uses two: 0 for a given first frame, another for the rest.
 """
 
 import inspect
