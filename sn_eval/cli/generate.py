@@ -55,7 +55,7 @@ def generate(
     ] = None,
     look: Annotated[int | None, Option(help="Denoising steps before a candidate is judged.")] = None,
     preview: Annotated[
-        str | None, Option(help="early (the first steps, reused) or coarse (a short run of its own).")
+        str | None, Option(help="early (the first steps, reused), ahead, coarse (a short run of its own) or draft.")
     ] = None,
     proposals: Annotated[str | None, Option(help="Where candidates come from, e.g. gaussian or local,tilted.")] = None,
     eta: Annotated[float | None, Option(help="0 deterministic … 1 ancestral sampler.")] = None,
@@ -102,6 +102,8 @@ def generate(
             if not (math.isfinite(seconds) and seconds > 0):
                 raise UserError(f"--seconds {seconds}: it must be above 0")
             chunks = math.ceil(seconds * player.fps / player.frames_per_chunk)
+        if preview is None and player.capability == "black_box":
+            preview = "coarse"  # the only kind that every one of them has
         cell = _cell(
             prompts, named, rollout, method, reward_named(reward, reward_param), seed, budget, image,
             {"chunks": chunks, "steps": steps, "preview": preview, "eta": eta, "max_batch": max_batch},
