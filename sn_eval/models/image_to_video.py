@@ -283,6 +283,8 @@ class ImageToVideo:
 
     def _check_sizes(self) -> None:
         family, every = self.family, self.family.every
+        if not 0 < self.draft <= 1:
+            raise UserError(f"draft is {self.draft}; it must lie above 0 (nothing is left out) … 1 (nearly all)")
         for what, size in (("width", self.width), ("height", self.height)):
             _check_multiple(f"{what} is {size}; {self.kind}", size, family.grain)
         if self.num_frames < 1 or (self.num_frames - 1) % every:
@@ -295,8 +297,8 @@ class ImageToVideo:
             raise UserError(f"context is {self.context_frames}; {self.kind} takes {fits} of the video so far")
         if self.context_frames >= self.num_frames:
             raise UserError(f"context is {self.context_frames}; it must be fewer than num_frames ({self.num_frames})")
-        if not 0 <= self.overlap < self.num_frames - family.cut:
-            shown = self.num_frames - family.cut
+        shown = self.num_frames - family.cut
+        if not 0 <= self.overlap < shown:
             raise UserError(f"overlap is {self.overlap}; of {shown} frames at least one must be new: 0 … {shown - 1}")
 
 

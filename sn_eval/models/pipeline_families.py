@@ -18,6 +18,7 @@ from torch import Tensor
 from sn_eval.interfaces import Clip, Latents, Video
 from sn_eval.models.loading import networks
 
+Control = Literal["latents", "generator"]
 Shown = Float[Tensor, "b k 3 H W"]  # frames that a call is conditioned on, 0..1
 
 
@@ -27,7 +28,7 @@ class Family:
     pipeline: the loaded pipeline. options: arguments of its call that the user added.
     """
 
-    noise_control: Literal["latents", "generator"] = "generator"
+    noise_control: Control = "generator"
     together: Literal["any", "one image", "one"] = "one"  # which samples one call can take
     fps = 8.0
     rate: str | None = None  # the argument that tells the pipeline its frame rate
@@ -104,7 +105,7 @@ class LatentFamily(Family):
 
     @property
     def grain(self) -> int:
-        """Latents are cut into patches."""
+        """Latents are cut into patches; the pipelines themselves ask for 16."""
         patch = self.networks[0].config.patch_size
         return lcm(16, self.space * (patch if isinstance(patch, int) else max(patch)))
 
@@ -113,6 +114,10 @@ class LatentFamily(Family):
         config = self.pipeline.vae.config
         channels = getattr(config, "z_dim", None) or config.latent_channels
         return ((frames - 1) // self.time + 1, channels, height // self.space, width // self.space)
+
+    def arguments(self, shown: Shown, guidance: float) -> dict[str, Any]:
+        """An image a sample."""
+        return {"image": [picture(clip[-1]) for clip in shown], self.scale: guidance}
 
     def noise(self, noise: Latents, shown: Shown, generators: Sequence[torch.Generator]) -> Tensor:
         """In the pipeline's layout."""
@@ -150,10 +155,6 @@ class StableVideo(LatentFamily):
         """The network halves latents once a level but the last; the pipeline wants eights."""
         return lcm(8, self.space * 2 ** (len(self.networks[0].config.block_out_channels) - 1))
 
-    def arguments(self, shown: Shown, guidance: float) -> dict[str, Any]:
-        """An image a sample."""
-        return {"image": [picture(clip[-1]) for clip in shown], self.scale: guidance}
-
     def _decoded(self, latents: Tensor, frames: int) -> Float[Tensor, "b 3 n H W"]:
         # a part of another size would join frames of two videos in one pass of a decoder that looks along time
         return self.pipeline.decode_latents(latents, frames, decode_chunk_size=frames)
@@ -175,10 +176,6 @@ class CogVideo(LatentFamily):
         """(t, c, h, w), t rounded up to whole patches."""
         t, c, h, w = super().shape(frames, height, width)
         return (t + self._padding(t), c, h, w)
-
-    def arguments(self, shown: Shown, guidance: float) -> dict[str, Any]:
-        """An image a sample."""
-        return {"image": [picture(clip[-1]) for clip in shown], self.scale: guidance}
 
     def _decoded(self, latents: Tensor, frames: int) -> Float[Tensor, "b 3 n H W"]:
         return self.pipeline.decode_latents(latents[:, self._padding((frames - 1) // self.time + 1) :])
@@ -215,7 +212,7 @@ class Ltx(LatentFamily):
     as the call itself would do.
     """
 
-    noise_control = "latents"
+    noise_control: Control = "latents"
     together = "any"
     fps, rate = 25.0, "frame_rate"
     cached = True
@@ -225,10 +222,6 @@ class Ltx(LatentFamily):
     def grain(self) -> int:
         """As the pipeline asks."""
         return lcm(32, self.space)
-
-    def arguments(self, shown: Shown, guidance: float) -> dict[str, Any]:
-        """An image a sample."""
-        return {"image": [picture(clip[-1]) for clip in shown], self.scale: guidance}
 
     def noise(self, noise: Latents, shown: Shown, generators: Sequence[torch.Generator]) -> Tensor:
         """The image's latent and, after it, the noise: a row of tokens, in the order t h w."""

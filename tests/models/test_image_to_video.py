@@ -393,6 +393,8 @@ WRONG = {
     "overlap is 5; of 5 frames .* 0 … 4": ("ltx", {"num_frames": 5, "overlap": 5}),
     "takes no negative; its options are .*negative_prompt": ("ltx", {"options": {"negative": "red"}}),
     "options name guidance_scale": ("ltx", {"options": {"guidance_scale": 2.0}}),
+    "context is 1; it must be fewer than num_frames .1.": ("hunyuan, image beside", {"num_frames": 1}),
+    "draft is 2.0": ("ltx", {"draft": 2.0}),
     "dtype is 'int8'": ("ltx", {"dtype": "int8"}),
 }
 
