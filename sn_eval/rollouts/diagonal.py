@@ -69,3 +69,8 @@ class Diagonal:
     def schedule(self) -> Schedule:
         """The noise levels."""
         return self.model.schedule(self.steps).to(self.model.device)
+
+    @cached_property
+    def top(self) -> float:
+        """How much noise the top level has."""
+        return float(self.schedule.noise[-1])

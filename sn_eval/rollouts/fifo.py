@@ -259,7 +259,7 @@ class FifoRollout:
     def _pushed(self, candidate: Candidate) -> Clip:
         """The parent's queue with the candidate's noise at the tail: a copy."""
         frames: Clip = candidate.parent.inner.frames
-        return torch.cat([frames, float(self._diagonal.schedule.noise[-1]) * candidate.noise.to(frames)])
+        return torch.cat([frames, self._diagonal.top * candidate.noise.to(frames)])
 
     def _prompt(self, state: State, window: int) -> str:
         """The prompt of the chunk in which the last latent of this window will be shown."""
