@@ -17,6 +17,7 @@ from jaxtyping import Float, Int
 
 from rewards.base import UserError
 from sn_eval.interfaces import Branch, Rollout
+from sn_eval.results.paths import data_path
 from sn_eval.search.features import VERSION, feature_rows
 
 FORMAT = 1
@@ -165,7 +166,7 @@ def save(predictor: LightPredictor, path: Path) -> LightPredictor:
 
 
 def load(path: Path | str) -> LightPredictor:
-    """Open what `save` wrote; nothing but arrays and plain data is ever built.
+    """Open what `save` wrote, by its path or by the name of a shipped one; nothing but arrays and plain data is built.
 
     UserError for a missing or damaged file, for any other type in it (named, before it is touched), for a file that
     holds something else, and for features of another version.
@@ -173,7 +174,8 @@ def load(path: Path | str) -> LightPredictor:
     from skops.io import get_untrusted_types
     from skops.io import load as read
 
-    path = Path(path)
+    shipped = data_path(f"predictors/{path}.skops")
+    path = shipped if shipped.is_file() else Path(path)
     if not path.is_file():
         raise UserError(f"there is no predictor {path}: train one with `{FIT} --out {path.name}`")
     try:
