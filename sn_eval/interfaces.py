@@ -213,7 +213,7 @@ class CachedBlocks(Protocol):
 
 @dataclass(frozen=True)
 class Piece:
-    """A finished part of one beam's video, not yet shown; `key` names the lineage that made it."""
+    """A finished part of one beam's video, not yet shown; beams with the same `key` share it, and all before it."""
 
     key: int
     frames: UInt8[Tensor, "t 3 H W"]
@@ -311,13 +311,15 @@ class Branch:
 
 @dataclass(frozen=True)
 class Finished:
-    """A branch denoised to the end: the beam it becomes, and the frames it shows (none while a queue
-    fills).
+    """A branch denoised to the end: the beam it becomes, and the frames it shows (none while a queue fills).
+
+    `key` names these frames where beams of other lineages may show them, too; None: they are this lineage's own.
     """
 
     branch: Branch
     state: State
     frames: Float[Tensor, "t 3 H W"] | None
+    key: int | None = None
 
 
 @runtime_checkable

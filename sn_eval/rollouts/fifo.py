@@ -114,7 +114,7 @@ class FifoRollout:
 
     def with_preview(self, preview: Preview, ahead: int | None = None) -> "FifoRollout":
         """The same rollout with another kind of look."""
-        return replace(self, preview=preview, ahead=ahead or self.ahead)
+        return replace(self, preview=preview, ahead=self.ahead if ahead is None else ahead)
 
     def noise_shape(self) -> tuple[int, int, int, int]:
         """(1, c, h, w) of the latent that a step pushes."""
@@ -254,7 +254,7 @@ class FifoRollout:
         histories = [state.inner.history for state in states]
         frames, decoders = decode_on(self.model, self._batches, latents, histories, lambda f: check(f, "frames"))
         shown = dict(zip(rows, zip(frames, decoders, strict=True), strict=True))
-        return [_finished(b, s, *shown[tag]) for b, s, tag in zip(branches, moved, heads, strict=True)]
+        return [_finished(b, s, tag, *shown[tag]) for b, s, tag in zip(branches, moved, heads, strict=True)]
 
     def _pushed(self, candidate: Candidate) -> Clip:
         """The parent's queue with the candidate's noise at the tail: a copy."""
@@ -354,7 +354,7 @@ def _looked(branch: Branch, ahead: Clip, look: int) -> Branch:
     return replace(branch, x=replace(branch.x, ahead=ahead), evaluations=look)
 
 
-def _finished(branch: Branch, state: State, frames: Float[Tensor, "n 3 H W"], decoder: Any) -> Finished:
-    """The beam whose decoder remembers what was shown."""
+def _finished(branch: Branch, state: State, head: int, frames: Float[Tensor, "n 3 H W"], decoder: Any) -> Finished:
+    """The beam whose decoder remembers what was shown; `head` names the window that made it."""
     history = replace(state.inner.history, decoder=decoder)
-    return Finished(branch, replace(state, inner=replace(state.inner, history=history)), frames)
+    return Finished(branch, replace(state, inner=replace(state.inner, history=history)), frames, head)

@@ -43,8 +43,9 @@ def shown(finished: Finished, fixed: int, sliding: int) -> State:
     if frames is None:
         return state
     recent = torch.cat([*([] if state.sliding is None else [state.sliding]), frames])[-sliding:] if sliding else None
-    first = frames[:fixed].clone() if state.fixed is None else state.fixed
-    pieces = (*state.pieces, Piece(state.key, to_uint8(frames).cpu()))
+    first = frames[:fixed].clone() if state.fixed is None and fixed else state.fixed
+    key = state.key if finished.key is None else finished.key
+    pieces = (*state.pieces, Piece(key, to_uint8(frames).cpu()))
     return replace(state, pieces=pieces, fixed=first, sliding=recent if recent is None else recent.clone())
 
 

@@ -1,5 +1,6 @@
 """Windows that beams have in common are denoised once, and nothing else about the video changes."""
 
+from collections import Counter
 from dataclasses import replace
 from functools import cached_property
 
@@ -137,6 +138,35 @@ def test_a_window_is_shared_by_beams_whose_ancestor_it_was(window, lookahead):
     assert len(spent) > 3
     assert all(said == wanted for said, wanted, _ in spent)
     assert sum(said for said, _, _ in spent) < sum(most for _, _, most in spent)
+
+
+def test_a_lag_drops_no_beams_that_have_shown_the_same():
+    """What parts beams is pushed at the tail and shown some steps later: until then they agree on what is shown."""
+    rollout, frames = FifoRollout(model(), 8, 5), []
+    for lag in (1, 100):
+        got = run(NoiseSearch(2, ((2, 2),), lag=lag), rollout, NearAnchor())
+        frames.append(got.frames)
+        kept = Counter(row["step"] for row in got.rows if row["kind"] == "final")
+        assert all(kept[depth] == 2 for depth in range(rollout.pieces) if rollout.matters(depth)), lag
+    assert torch.equal(*frames)
+
+
+@pytest.mark.parametrize("lookahead", [True, False])
+def test_frames_of_one_name_are_the_same_and_beams_that_parted_come_to_have_two(lookahead):
+    rollout = FifoRollout(model(), 8, 4, lookahead=lookahead)
+    beams, alike = [rollout.start(["p"], None, 1)] * 2, []
+    for step in range(rollout._warmup + 6):
+        pushed = [normal(rollout.noise_shape(), "push", step, i if step == 3 else 0) for i in range(2)]
+        tried = [
+            Candidate(b, i, child(b.key, i if step == 3 else 0), noise, "plain")
+            for i, (b, noise) in enumerate(zip(beams, pushed, strict=True))
+        ]  # fmt: skip
+        done = rollout.commit(rollout.expand(tried))
+        beams = [each.state for each in done]
+        if done[0].frames is not None:
+            alike.append((done[0].key == done[1].key, torch.equal(done[0].frames, done[1].frames)))
+    assert (alike[0], alike[-1]) == ((True, True), (False, False))
+    assert (True, False) not in alike
 
 
 def test_videos_of_other_starts_share_nothing():
