@@ -74,9 +74,12 @@ def _systematic(branches: Sequence[Branch], shares: torch.Tensor, keep: int) -> 
 def branched(branches: Sequence[Branch], copies: int) -> list[Branch]:
     """Each branch as so many, the first with its own lineage: a stochastic sampler parts them from here on.
 
-    Diffusion latent beam search (Oshima et al., arXiv:2501.19252): beams branch between looks.
+    Diffusion latent beam search (Oshima et al., arXiv:2501.19252): beams branch between looks. Copies that are made
+    after a later look are counted on from those of earlier ones, which may still be there.
     """
-    return [_copy(branch, copy) for branch in branches for copy in range(copies)]
+    earlier = (copies - 1) * max(len(branches[0].previews) - 1, 0)
+    numbers = [0, *range(earlier + 1, earlier + copies)]
+    return [_copy(branch, number) for branch in branches for number in numbers]
 
 
 def _weighted(branch: Branch, log_weight: float) -> Branch:

@@ -40,6 +40,15 @@ def test_copies_have_lineages_of_their_own_and_go_ways_of_their_own():
     assert finals == {r["key"] for r in second if r["kept"]}
 
 
+def test_copies_of_a_later_look_are_no_copies_of_an_earlier_one():
+    rows = run(dlbs(looks=(1, 3, 5), beams=2), chunks(chunks=1), NearAnchor()).rows
+    second, third = ([r for r in rows if r["kind"] == "preview" and r["stage"] == stage] for stage in (1, 2))
+    going_on = [r for r in second if r["kept"]]
+    assert len({r["candidate"] for r in going_on}) == 1, "use a seed where an original goes on beside its copy"
+    assert len({r["key"] for r in third}) == len({r["score"] for r in third}) == 4
+    assert {r["key"] for r in going_on} < {r["key"] for r in third}
+
+
 def test_a_copy_that_is_chosen_is_the_video_that_its_lineage_names():
     """The original's first steps, then the copy's own: replayed from lineages alone."""
     rollout = chunks(chunks=1, eta=0.5)
