@@ -247,14 +247,20 @@ class FifoRollout:
         return replace(grown, noise=candidate.noise, clean=frames[layout.front : layout.front + 1])
 
     def _shown(self, branches: Sequence[Branch], moved: Sequence[State], heads: Sequence[int]) -> list[Finished]:
-        """The head of each beam, decoded after what that beam has shown; the same head comes after the same frames."""
+        """The head of each beam, decoded after what that beam has shown; the same head comes after the same frames.
+
+        The branches are given back with the prompt of what they show: that of the tail may be a later one.
+        """
         rows = {tag: row for row, tag in enumerate(heads)}
         states, check = [moved[row] for row in rows.values()], self._checker([branches[row] for row in rows.values()])
         latents = torch.stack([state.clean for state in states if state.clean is not None])
         histories = [state.inner.history for state in states]
         frames, decoders = decode_on(self.model, self._batches, latents, histories, lambda f: check(f, "frames"))
         shown = dict(zip(rows, zip(frames, decoders, strict=True), strict=True))
-        return [_finished(b, s, tag, *shown[tag]) for b, s, tag in zip(branches, moved, heads, strict=True)]
+        latent = branches[0].candidate.parent.depth - self._warmup
+        told = [self._diagonal.condition(self._prompt_of(state, latent)) for state in moved]
+        asked = [replace(branch, cond=cond) for branch, cond in zip(branches, told, strict=True)]
+        return [_finished(b, s, tag, *shown[tag]) for b, s, tag in zip(asked, moved, heads, strict=True)]
 
     def _pushed(self, candidate: Candidate) -> Clip:
         """The parent's queue with the candidate's noise at the tail: a copy."""
@@ -263,7 +269,10 @@ class FifoRollout:
 
     def _prompt(self, state: State, window: int) -> str:
         """The prompt of the chunk in which the last latent of this window will be shown."""
-        latent = state.depth - self._warmup + (window + 1) * self._layout.written - 1
+        return self._prompt_of(state, state.depth - self._warmup + (window + 1) * self._layout.written - 1)
+
+    def _prompt_of(self, state: State, latent: int) -> str:
+        """The prompt of the chunk in which this latent is shown."""
         return state.prompts[min(max(0, latent) // self._chunk, len(state.prompts) - 1)]
 
     # --- looks at the tail window ---

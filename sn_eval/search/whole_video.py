@@ -6,6 +6,7 @@ start from the same image and run in lockstep, one batch a step; video 0 has the
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from typing import Literal
 
 import torch
@@ -14,7 +15,7 @@ from rewards.base import Reward, UserError
 from rewards.registry import component
 from sn_eval.interfaces import FrameSink, Generated, Image, Progress, Rollout, State, TraceSink
 from sn_eval.sampling import generator, sub_seed
-from sn_eval.search.budget import largest, too_small
+from sn_eval.search.budget import too_small
 from sn_eval.search.candidates import plain as plain_candidate
 from sn_eval.search.judge import Judge
 from sn_eval.search.ledger import leader, scored, shown
@@ -82,7 +83,7 @@ class WholeVideos:
         clips = [f.frames for f in finished if f.frames is not None]
         verdicts: list[tuple[float, dict[str, float]]] = [(float("nan"), {})] * len(finished)
         if judge and clips:
-            verdicts = judge.clips(clips, branches)
+            verdicts = judge.clips(clips, [f.branch for f in finished])
         longer = []
         for done, (value, parts) in zip(finished, verdicts, strict=True):
             video = scored(shown(done, self.fixed, self.sliding), value)
@@ -121,12 +122,13 @@ class WholeVideos:
             if budget < cost:
                 raise too_small(budget, cost, "one video")
             return replace(self, videos=budget // cost) if self.spend == "videos" else self
-        minimum = next(filter(None, (_cost(rollout, steps) for steps in range(1, rollout.steps + 1))))
+        most = max(budget, rollout.steps)  # a step costs an evaluation at least
+        costs = ((steps, spent) for steps in range(1, most + 1) if (spent := _cost(rollout, steps)) is not None)
+        fewest, minimum = next(costs)
         if budget < minimum:
             raise too_small(budget, minimum, "one video of the fewest steps")
-        most = largest(lambda steps: steps * rollout.pieces <= budget, 1)
-        fitting = (steps for steps in range(most, 0, -1) if (_cost(rollout, steps) or budget + 1) <= budget)
-        return replace(self, steps=next(fitting))
+        fitting = [steps for steps, _ in takewhile(lambda each: each[1] <= budget, costs)]
+        return replace(self, steps=max(fitting, default=fewest))
 
 
 def one_video(rollout: Rollout) -> int:

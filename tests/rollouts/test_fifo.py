@@ -3,7 +3,7 @@
 import pytest
 import torch
 from causal import Drafted
-from searching import NearAnchor, run
+from searching import Linear, NearAnchor, run
 
 from rewards.base import UserError
 from sn_eval import search
@@ -183,3 +183,9 @@ def test_what_fifo_cannot_do_is_refused():
         vars(model).update(unfit)
         with pytest.raises(UserError, match=f"{why}.*chunk"):
             fifo(model)
+
+
+def test_whole_videos_are_judged_by_the_prompt_of_what_is_shown():
+    judge = Linear()
+    run(search.create("best_of_n", videos=2), fifo(chunks=3), judge, prompts=["p", "q", "r"])
+    assert [call["prompts"] for call in judge.calls] == [[prompt] * 2 for prompt in "ppppqqqqrrrr"]

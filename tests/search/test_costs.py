@@ -8,8 +8,10 @@ from searching import Drafting, Linear, chunks, counted, made, run
 from rewards.base import UserError
 from sn_eval import search
 from sn_eval.models.gaussian import GaussianModel
+from sn_eval.rollouts.fifo import FifoRollout
 from sn_eval.search.budget import fit_candidates
 from sn_eval.search.noise_search import NoiseSearch
+from sn_eval.search.whole_video import one_video
 
 
 def formula(beams, candidates, look, steps, pieces, preview, guided):
@@ -51,6 +53,17 @@ def test_every_method_spends_what_it_says(name, preview):
     assert got.generated.evaluations <= method.evaluations(rollout)
     if name != "search_on_anomaly":
         assert got.generated.evaluations == method.evaluations(rollout)
+
+
+@pytest.mark.parametrize("lookahead", [True, False])
+def test_more_steps_of_a_queue_are_the_most_that_fit(lookahead):
+    rollout = FifoRollout(GaussianModel(size=2, frames_per_chunk=4), 8, 3, lookahead=lookahead)
+    method = made("plain_more_steps")
+    cost = {steps: one_video(rollout.with_steps(steps)) for steps in range(4, 25, 4)}
+    for steps in range(4, 24, 4):
+        assert [method.sized(cost[steps + 4 * more] - more, rollout).steps for more in (0, 1)] == [steps] * 2
+    with pytest.raises(UserError, match=f"the minimum is {cost[4]}"):
+        method.sized(cost[4] - 1, rollout)
 
 
 def test_a_quiet_video_is_not_searched():
