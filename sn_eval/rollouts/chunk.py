@@ -105,14 +105,15 @@ class ChunkRollout:
 
     def refine(self, branches: Sequence[Branch], look: int, decode: bool = True) -> list[Branch]:
         """Branches with the preview of `look` evaluations, all in one batch."""
-        if not 1 <= look <= self.steps:
-            raise UserError(f"look is {look}; it must lie in 1 … {self.steps} (the denoising steps)")
+        least = max(1, branches[0].evaluations)
+        if not least <= look <= self.steps:
+            raise UserError(f"look is {look}; it must lie in {least} … {self.steps} (the denoising steps)")
         if not self._reusable:
             clean = self._whole_run(branches, look, draft=self.preview == "draft")
         elif branches[0].evaluations == look:  # looked at already, and now to be decoded
             clean = torch.stack([b.clean for b in branches if b.clean is not None])
         else:
-            x, clean = self._steps(branches, self._schedule, branches[0].evaluations, look)
+            x, clean = self._steps(branches, self._schedule, branches[0].evaluations, look, self.eta)
             branches = [replace(b, x=moved, evaluations=look) for b, moved in zip(branches, x, strict=True)]
             if self.preview == "ahead":
                 clean = self._jumped(branches)
@@ -127,7 +128,7 @@ class ChunkRollout:
         if self._black_box:
             clean = self._whole_run(branches, self.steps)
         elif done < self.steps:
-            clean, _ = self._steps(branches, self._schedule, done, self.steps)
+            clean, _ = self._steps(branches, self._schedule, done, self.steps, self.eta)
         else:
             clean = torch.stack([b.x for b in branches])
         frames, decoders = self._decode_on(clean, branches)
@@ -149,9 +150,9 @@ class ChunkRollout:
 
     def commit_evaluations(self, branches: Sequence[Branch]) -> int:
         """Chunks share nothing: `finish_evaluations`."""
-        seen = branches[0].previews[-1][0] if branches[0].previews else 0
         parents = {b.candidate.parent.identity for b in branches}
-        return self.finish_evaluations(branches[0].candidate.parent.depth, len(branches), len(parents), seen)
+        depth, seen = branches[0].candidate.parent.depth, branches[0].evaluations
+        return self.finish_evaluations(depth, len(branches), len(parents), seen)
 
     def overhead(self) -> int:
         """Nothing is denoised before the first chunk."""
@@ -167,7 +168,7 @@ class ChunkRollout:
 
     def with_preview(self, preview: Preview, ahead: int | None = None) -> "ChunkRollout":
         """The same rollout with another kind of look."""
-        return replace(self, preview=preview, ahead=ahead or self.ahead)
+        return replace(self, preview=preview, ahead=self.ahead if ahead is None else ahead)
 
     # --- the parts ---
 
@@ -204,7 +205,7 @@ class ChunkRollout:
             if isinstance(model, StepwiseModel):
                 schedule = model.schedule(steps).to(model.device)
                 tops = [replace(b, x=schedule.noise[-1] * n) for b, n in zip(branches, noise, strict=True)]
-                return self._steps(tops, schedule, 0, steps)[0]
+                return self._steps(tops, schedule, 0, steps, self.eta)[0]
             assert isinstance(model, BlackBoxModel)
             cond = Cond.cat([b.cond for b in branches])
             clean = self._batches(lambda c, n: model.sample(c, n, steps), cond, noise)
@@ -219,12 +220,12 @@ class ChunkRollout:
         levels = [round(now * left / jumps) for left in range(jumps, -1, -1)]
         picked = torch.tensor(levels[::-1], device=self.model.device)
         schedule = Schedule(*(values[picked] for values in vars(self._schedule).values()))
-        return replace(self, eta=0.0)._steps(branches, schedule, 0, jumps)[0]
+        return self._steps(branches, schedule, 0, jumps, eta=0.0)[0]
 
-    def _steps(self, branches: Sequence[Branch], schedule: Schedule, first: int, last: int) -> tuple[Latents, Latents]:
-        """Evaluations first+1 … last of the schedule, all branches in one batch: (x, the last estimate of
-        x0).
-        """
+    def _steps(
+        self, branches: Sequence[Branch], schedule: Schedule, first: int, last: int, eta: float
+    ) -> tuple[Latents, Latents]:
+        """Evaluations first+1 … last of the schedule, all branches in one batch: (x, the last estimate of x0)."""
         model = self.model
         assert isinstance(model, StepwiseModel)
         x, cond = torch.stack([b.x for b in branches]), Cond.cat([b.cond for b in branches])
@@ -234,13 +235,11 @@ class ChunkRollout:
             times, *now = schedule.at(level, x.shape[:2])
             _, *then = schedule.at(level - 1, x.shape[:2])
             x0 = self._batches(model.denoise, x, times, cond)
-            x = step(x, x0, now, then, self.eta, self._fresh(branches, done))
+            x = step(x, x0, now, then, eta, self._fresh(branches, done) if eta else None)
         return x, self._checked(x0, branches)
 
-    def _fresh(self, branches: Sequence[Branch], done: int) -> Latents | None:
-        """The sampler's own noise of one step, where it is stochastic; named by lineage as all noise is."""
-        if not self.eta:
-            return None
+    def _fresh(self, branches: Sequence[Branch], done: int) -> Latents:
+        """The stochastic sampler's own noise of one step; named by lineage as all noise is."""
         names = [(b.candidate.parent.seed, b.candidate.parent.depth, b.candidate.key) for b in branches]
         shape = tuple(branches[0].x.shape)
         return torch.stack([normal(shape, *name, "step", done) for name in names]).to(self.model.device)

@@ -22,7 +22,7 @@ class Tracer:
     def previewed(self, branches: Sequence[Branch], look: int) -> None:
         """Counts a look."""
         depth = branches[0].candidate.parent.depth
-        self.spent += self.rollout.preview_evaluations(depth, len(branches), _seen(branches), look)
+        self.spent += self.rollout.preview_evaluations(depth, len(branches), branches[0].evaluations, look)
 
     def committed(self, branches: Sequence[Branch]) -> None:
         """Counts the rest of the run of the branches that were kept."""
@@ -80,8 +80,3 @@ class Tracer:
             "proposal": candidate.proposal,
             "arm": candidate.arm[1] if candidate.arm else None,
         }
-
-
-def _seen(branches: Sequence[Branch]) -> int:
-    """The look of the last preview; before the first one, what a predictor has looked at."""
-    return branches[0].previews[-1][0] if branches[0].previews else branches[0].evaluations
