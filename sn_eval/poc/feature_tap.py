@@ -6,6 +6,7 @@
 
 import io
 import json
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -176,5 +177,5 @@ def read_features(folder: Path) -> Kept | None:
             tuple(names), tuple(held["parent"].tolist()), held["given"], {look: held[f"of_{look}"] for look in looks},
             {look: held[f"seen_{look}"] for look in looks}, about,
         )  # fmt: skip
-    except (OSError, ValueError, KeyError, EOFError) as error:
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise UserError(f"{path} is damaged: delete the cell's folder {folder} and run it again") from error

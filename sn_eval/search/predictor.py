@@ -205,7 +205,10 @@ def _opened(held: Any, path: Path) -> LightPredictor:
         scope = Scope(**{**held["scope"], "noise": tuple(held["scope"]["noise"])})
         if not all(isinstance(value, np.ndarray) for name, value in how.items() if name != "depth"):
             raise TypeError("numbers that are no arrays")
-    except (KeyError, TypeError, ValueError) as error:
+        if not (isinstance(held["look"], int) and held["look"] >= 0 and 0 < held["keep"] <= 1):
+            raise ValueError("no look or share that there can be")
+        made(np.zeros((1, scope.features)))  # its arrays fit together, and its features
+    except (IndexError, KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path} holds no predictor of this version: train one with `{FIT}`") from error
     if scope.version != VERSION:
         raise UserError(

@@ -121,9 +121,11 @@ def test_what_cannot_be_done_is_one_line(home, tmp_path):
 
 
 def test_a_damaged_file_of_features_is_named(home, tmp_path):
-    (tmp_path / "features.npz").write_bytes(b"PK not really")
-    with pytest.raises(UserError, match=r"features.npz is damaged: delete the cell's folder"):
-        read_features(tmp_path)
+    whole = next(home.glob("run/**/features.npz")).read_bytes()
+    for data in (b"no archive", whole[: len(whole) // 2]):
+        (tmp_path / "features.npz").write_bytes(data)
+        with pytest.raises(UserError, match=r"features.npz is damaged: delete the cell's folder"):
+            read_features(tmp_path)
 
 
 def test_a_predictor_that_knows_nothing_says_so(home, monkeypatch):

@@ -2,7 +2,7 @@
 
 import itertools
 import pickle
-from dataclasses import replace
+from dataclasses import asdict, replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -204,6 +204,11 @@ def test_it_refuses_what_it_was_not_trained_on(table):
     replace(made, look=0).check(rollout.with_steps(5), "bright")  # noise is the same whatever the steps
 
 
+def _written(path, data):
+    path.write_bytes(data)
+    return path
+
+
 def test_files_that_are_no_predictor_are_refused_in_one_line(tmp_path):
     from skops.io import dumps
 
@@ -217,6 +222,11 @@ def test_files_that_are_no_predictor_are_refused_in_one_line(tmp_path):
         "textual": (dumps({"format": 1, "look": 0, "keep": 0.5, "card": {}, "scope": vars(good.scope),
                            "how": {"kind": "Linear", "weights": "none"}}), "holds no predictor of this version"),
     }  # fmt: skip
+    held = {"format": 1, "look": 0, "keep": 0.5, "card": {}, "scope": asdict(good.scope)}
+    linear = {"kind": "Linear", "weights": np.ones(5)}
+    for name, wrong in {"look": -1, "keep": 0.0, "how": {**linear, "weights": np.ones(4)}}.items():
+        files[name] = (dumps({**held, "how": linear, name: wrong}), "holds no predictor of this version")
+    assert load(_written(tmp_path / "sound", dumps({**held, "how": linear}))).keep == 0.5
     for name, (data, told) in files.items():
         (tmp_path / name).write_bytes(data)
         with pytest.raises(UserError, match=told) as error:
