@@ -102,6 +102,12 @@ def test_what_cannot_be_is_one_line():
         dlbs(looks=[3])
     with pytest.raises(UserError, match="branch is 0"):
         dlbs(branch=0)
+    with pytest.raises(UserError, match="ahead is 0; it must be 1 or more"):
+        run(dlbs(ahead=0), chunks())
+    rollout = chunks()
+    begun = rollout.refine(rollout.expand(propose(rollout.start(["p"], None, 1), 1, rollout.noise_shape())), 3)
+    with pytest.raises(UserError, match="look is 2; it must lie in 3 … 6"):
+        rollout.refine(begun, 2)
 
 
 def test_particles_bring_their_own_sampler():
