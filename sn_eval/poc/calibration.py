@@ -55,17 +55,17 @@ def readings(path: Path | None = None) -> tuple[Reading, ...]:
 
 
 def video_seconds(experiment: Experiment, given: float | None) -> float:
-    """How long one video is: as given, else by the parameters of `image_to_video`, as many frames as it generates.
+    """How long one video is: as given, else by the model's parameters: chunks of as many frames as it generates.
 
-    ResultsError where neither says.
+    That is num_frames of `image_to_video` and frames_per_chunk of `diffusion_forcing`. ResultsError where neither says.
     """
     params, chunks = experiment.model.params, experiment.rollout.params.get("chunks")
-    frames, fps = params.get("num_frames"), params.get("fps")
+    frames, fps = params.get("num_frames", params.get("frames_per_chunk")), params.get("fps")
     if given is not None:
         return given
     if isinstance(chunks, int) and isinstance(frames, int) and isinstance(fps, int | float) and fps > 0:
         return chunks * frames / fps
     raise ResultsError(
-        "how long is a video of this model? give --video-seconds, or fps and num_frames in model.params and chunks in "
-        "rollout.params"
+        "how long is a video of this model? give --video-seconds, or fps and num_frames (or frames_per_chunk) in "
+        "model.params and chunks in rollout.params"
     )

@@ -215,5 +215,7 @@ def test_the_length_of_a_real_video_must_be_known():
     with pytest.raises(ResultsError, match="give --video-seconds, or fps and num_frames"):
         video_seconds(experiment, None)
     assert video_seconds(experiment, 7.5) == 7.5
+    forced = REAL.replace("image_to_video", "diffusion_forcing").replace("num_frames: 80", "frames_per_chunk: 20")
+    assert video_seconds(parse_experiment(forced, "a.yaml"), None) == 4 * 20 / 16
     options = Options(calibration="wan2.1-1.3b-480p", of_video=10.0)
     assert estimate(experiment, load_prices(), options).arms[0].seconds == pytest.approx(17.7 * 10 / 2)
