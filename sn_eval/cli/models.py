@@ -50,6 +50,8 @@ def list_models(as_json: AsJson = False) -> None:
         "A folder or a hub id (owner/name) finds its own adapter. What depends on the pipeline, `sn-eval models check` "
         "measures."
     )
+    for row in rows:
+        row["previews"] += [f"{kind} (some pipelines)" for kind in row["previews_of_some"]]
     lists = [[", ".join(row[n]) if isinstance(row[n], list) else row[n] for n in names] for row in rows]
     show_table("Video models", columns, lists, note)
 
@@ -67,6 +69,7 @@ def listed(name: str) -> dict[str, Any]:
         "regime": "stepwise" if stepwise else "black box",
         "rollouts": ["chunk", "fifo"] if getattr(target, "per_frame_levels", False) else ["chunk"],
         "previews": [*previews, *(["draft"] if hasattr(target, "drafting") else [])],
+        "previews_of_some": ["draft"] if getattr(target, "drafts_of_some", False) else [],
         "noise_control": "latents" if stepwise else getattr(target, "noise_control", "latents or generator"),
         "parameters": [parameter.name for parameter in found.parameters],
     }

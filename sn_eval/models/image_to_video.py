@@ -48,6 +48,7 @@ class ImageToVideo:
 
     name = "image_to_video"
     capability: Literal["stepwise", "black_box"] = "black_box"
+    drafts_of_some = True  # whether there is `drafting` depends on the pipeline
 
     def __init__(  # noqa: PLR0913  (what a pipeline call needs, by name)
         self,

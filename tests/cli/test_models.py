@@ -98,7 +98,9 @@ def test_the_list_says_what_each_model_can_do():
     assert rows["gaussian"]["previews"] == ["early", "coarse", "ahead"]
     assert rows["image_to_video"]["regime"] == "black box"
     assert rows["image_to_video"]["rollouts"] == ["chunk"]
-    assert rows["image_to_video"]["previews"][0] == "coarse"
+    assert rows["image_to_video"]["previews"] == ["coarse"]
+    assert rows["image_to_video"]["previews_of_some"] == ["draft"]
+    assert "(some" in sn_eval("models", "list").stdout
     assert rows["image_to_video"]["noise_control"] == "latents or generator"
 
 
