@@ -170,7 +170,8 @@ class Batches:
     def _back_off(self, size: int, error: Exception) -> None:
         if size == 1:
             raise UserError(
-                "out of memory with a batch of 1: use a smaller model, frame size or device memory"
+                "out of memory with a batch of 1: use dtype=bfloat16, smaller frames, a smaller model, on a GPU "
+                "offload=model, or a device with more memory"
             ) from error
         self.limit = size // 2
         log.warning("out of memory at a batch of %d: going on with --max-batch %d", size, self.limit)
