@@ -21,10 +21,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--reference", default="best_of_8", help="arm whose gain is to be kept [best_of_8]")
     parser.add_argument("--keep", type=_share, default=0.95, help="share of it that is enough [0.95]")
     parser.add_argument("--measure", help="evaluator's label, or acceptance [the first primary outcome]")
+    parser.add_argument("--arm", action="append", default=[], help="judge this one, too, on confirm prompts; repeat")
     parser.add_argument("--json", action="store_true", help="all figures as JSON, for machines")
     given = parser.parse_args(arguments)
     with friendly():
-        found = report(given.run, reference=given.reference, keep=given.keep, measure=given.measure)
+        found = report(
+            given.run, reference=given.reference, keep=given.keep, measure=given.measure, arms=given.arm
+        )
         if given.json:
             print_json(found)
         else:

@@ -15,6 +15,9 @@ def markdown(report: Report) -> str:
     """All of it: first what was chosen and what that is worth, then the tables that it comes from."""
     lines = [f"**{report.name}**: {report.dev_words}; {report.confirm_words}.", ""]
     lines += [f"- {line}" for line in (*choice_lines(report), *judged_lines(report))]
+    for arm, judged in report.asked.items():
+        lines += ["", f"{arm}, which was named and not chosen by the rule:", ""]
+        lines += [f"- {line}" for line in _judged_lines(arm, judged, report)]
     for split, rows in (("Dev", report.dev), ("Confirm", report.confirm)):
         if rows:
             lines += ["", *table(split, rows, report)]
@@ -63,9 +66,11 @@ def _chosen(chosen: ArmFigures, choice: Choice, report: Report) -> str:
 
 def judged_lines(report: Report) -> Iterator[str]:
     """What the chosen arm does on confirm prompts, or how to find out."""
-    judged, arm = report.judged, report.choice.arm
-    if judged is None or arm is None:
-        return
+    if report.judged is not None and report.choice.arm is not None:
+        yield from _judged_lines(report.choice.arm, report.judged, report)
+
+
+def _judged_lines(arm: str, judged: Judged, report: Report) -> Iterator[str]:
     if judged.figures is not None and judged.figures.gain.prompts:
         yield from _on_confirm(judged, judged.figures, report)
     if judged.missing:

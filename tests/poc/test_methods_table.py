@@ -235,6 +235,15 @@ def test_no_arm_that_keeps_enough_is_said(run):
     assert "**No cheaper arm keeps 95 % of it.** The nearest, better@144, keeps " in markdown(none)
 
 
+def test_an_arm_that_was_named_is_judged_as_a_chosen_one_is(run, found):
+    named = report(run, reference="dear", keep=0.95, arms=["poor@96", "better@144"])
+    assert named.choice.arm is None
+    assert named.asked["better@144"].figures.gain == found.judged.figures.gain
+    assert "poor@96, which was named and not chosen by the rule:" in markdown(named)
+    with pytest.raises(ResultsError, match=r"no arm 'best@9' in this run; there are plain, .*poor@96"):
+        report(run, reference="dear", keep=0.95, arms=["best@9"])
+
+
 def test_a_reference_whose_gain_is_chance_is_said_and_one_without_gain_chooses_nothing(tmp_path):
     weak = written(tmp_path / "weak", dev=6, confirm=2, gains={**GAIN, "best_of_8": 0.0})
     found = report(weak, reference="best_of_8", keep=0.95)
