@@ -13,6 +13,7 @@ import vl_convert
 from browsing import FONTS, PAGES, PATIENCE, Visit, address
 from PIL import Image, ImageChops
 from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import TimeoutError as NothingCame
 from pptx import Presentation
 from small_run import NAME, VIDEO_SECONDS
 
@@ -179,9 +180,16 @@ def times(tab: Page) -> tuple[float, float]:
 
 
 def saved(visit: Visit, name: str, folder: Path) -> Path:
-    """Press the first button of this name, and wait for its file."""
-    with visit.tab.expect_download(timeout=120_000) as waiting:
-        visit.tab.get_by_role("button", name=name).first.click()
+    """Press the first button of this name, and wait for its file; a click into a page that is drawn anew is lost."""
+    for patience in (30_000, 90_000):
+        try:
+            with visit.tab.expect_download(timeout=patience) as waiting:
+                visit.tab.get_by_role("button", name=name).first.click()
+            break
+        except NothingCame:
+            visit.settled()
+    else:
+        pytest.fail(f"no file came of {name!r}")
     path = folder / waiting.value.suggested_filename
     waiting.value.save_as(path)
     return path
