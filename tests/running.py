@@ -79,3 +79,17 @@ def _placed(value: object, where: str) -> object:
     if isinstance(value, list):
         return [_placed(each, where) for each in value]
     return value.replace("mine:", where) if isinstance(value, str) else value
+
+
+class NoWorkers:
+    """An executor that must not be needed."""
+
+    slots = 1
+
+    def start(self, crew, steps):
+        raise AssertionError("a model would be loaded")
+
+    submit = next = start
+
+    def close(self):
+        pass

@@ -97,19 +97,14 @@ def parse_params(given: Sequence[str], option: str = "--param") -> dict[str, Any
 
 
 def pick_device(name: str) -> "torch.device":
-    """The device by name, or the best one for "auto"; ResultsError where it is not there."""
+    """The device by name, or the best one for "auto"; UserError where it is not there."""
     import torch
+
+    from sn_eval.models.loading import usable_device
 
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise ResultsError(
-            f"device {name!r} cannot be used here: `sn-eval doctor` lists what there is"
-        ) from error
-    return device
+    return usable_device(name)
 
 
 def writable_folder(folder: Path) -> Path:

@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Float, Int
 
 from rewards.base import UserError
-from sn_eval.interfaces import Branch, Finished, Preview
+from sn_eval.interfaces import Branch, Preview
 from sn_eval.results.files import write_whole
 from sn_eval.search.features import VERSION, given_features, lengths, seen_features
 
@@ -74,11 +74,6 @@ class FeatureTap:
         refined: list[Branch] = self.rollout.refine(branches, look, decode)
         self._seen(refined, look)
         return refined
-
-    def commit(self, branches: Sequence[Branch]) -> list[Finished]:
-        """The rollout's own."""
-        finished: list[Finished] = self.rollout.commit(branches)
-        return finished
 
     def save(self, folder: Path) -> None:
         """Write what there is; nothing where nothing was looked at."""

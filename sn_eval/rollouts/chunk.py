@@ -59,12 +59,7 @@ class ChunkRollout:
 
     def __post_init__(self) -> None:
         """Refuses what cannot run."""
-        for what in ("steps", "chunks", "max_batch", "ahead"):
-            if (value := getattr(self, what)) is not None and value < 1:
-                raise UserError(f"{what} is {value}; it must be 1 or more")
-        check_preview(self.model, self.preview)
-        if not 0 <= self.eta <= 1:
-            raise UserError(f"eta is {self.eta}; it must lie in 0 (deterministic) … 1 (ancestral)")
+        check_knobs(self)
         if self._black_box and self.eta:
             raise UserError(f"model {self.model.name!r} is a black box: its sampler sets eta; leave it 0")
 
@@ -274,7 +269,17 @@ class ChunkRollout:
         return finite(values, self.model.name, what, where)
 
 
-def check_preview(model: VideoModel, preview: Preview) -> None:
+def check_knobs(rollout: Any) -> None:
+    """UserError for what no rollout can run with: its counts, its sampler, and looks that its model cannot give."""
+    for what in ("steps", "chunks", "max_batch", "ahead"):
+        if (value := getattr(rollout, what)) is not None and value < 1:
+            raise UserError(f"{what} is {value}; it must be 1 or more")
+    if not 0 <= rollout.eta <= 1:
+        raise UserError(f"eta is {rollout.eta}; it must lie in 0 (deterministic) … 1 (ancestral)")
+    _check_preview(rollout.model, rollout.preview)
+
+
+def _check_preview(model: VideoModel, preview: Preview) -> None:
     """UserError where this model has no such look."""
     if preview not in get_args(Preview):
         raise UserError(f"preview is {preview!r}; it must be one of {', '.join(get_args(Preview))}")

@@ -33,7 +33,7 @@ from sn_eval.interfaces import (
     StepwiseModel,
     VideoModel,
 )
-from sn_eval.rollouts.chunk import ChunkRollout, check_preview
+from sn_eval.rollouts.chunk import ChunkRollout, check_knobs
 from sn_eval.rollouts.decoding import decode_on, total_frames
 from sn_eval.rollouts.diagonal import Diagonal
 from sn_eval.rollouts.finite import finite
@@ -69,15 +69,10 @@ class FifoRollout:
     def __post_init__(self) -> None:
         """Refuses what cannot run."""
         self._check_model()
-        for what in ("steps", "chunks", "max_batch", "ahead"):
-            if (value := getattr(self, what)) is not None and value < 1:
-                raise UserError(f"{what} is {value}; it must be 1 or more")
+        check_knobs(self)
         if self.window < 0:
             raise UserError(f"window is {self.window}; it must be 0 (the model's chunk) or more")
         self._layout.check()
-        check_preview(self.model, self.preview)
-        if not 0 <= self.eta <= 1:
-            raise UserError(f"eta is {self.eta}; it must lie in 0 (deterministic) … 1 (ancestral)")
 
     def _check_model(self) -> None:
         model = self.model

@@ -17,6 +17,7 @@ from jaxtyping import Float, Int
 
 from rewards.base import UserError
 from sn_eval.interfaces import Branch, Rollout
+from sn_eval.results.files import write_whole
 from sn_eval.results.paths import data_path
 from sn_eval.search.features import VERSION, feature_rows
 
@@ -152,16 +153,7 @@ def save(predictor: LightPredictor, path: Path) -> LightPredictor:
     held = {field.name: getattr(predictor, field.name) for field in fields(predictor)}
     held["how"] = {"kind": type(predictor.how).__name__, **asdict(predictor.how)}
     held["scope"], held["card"] = asdict(predictor.scope), dict(predictor.card)
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_bytes(dumps({"format": FORMAT, **held}))
-        partial.replace(path)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise UserError(f"cannot write {path}: {reason}. Choose a writable folder with free space") from error
-    finally:
-        partial.unlink(missing_ok=True)
+    write_whole(path, dumps({"format": FORMAT, **held}))
     return load(path)
 
 

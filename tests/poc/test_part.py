@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 import yaml
-from running import written
+from running import NoWorkers, written
 from typer.testing import CliRunner
 
 from sn_eval.cli import app
@@ -52,17 +52,6 @@ def test_a_part_then_another_then_the_rest_make_what_one_run_makes(experiment, t
 
 
 def test_a_part_that_is_complete_needs_no_model_and_is_no_more_than_asked(experiment, tmp_path):
-    class NoWorkers:
-        slots = 1
-
-        def start(self, crew, steps):
-            raise AssertionError("a model would be loaded")
-
-        submit = next = start
-
-        def close(self):
-            pass
-
     part = Caps(part=Part(arms=("plain",)))
     run(experiment, tmp_path, caps=part)
     again = run(experiment, tmp_path, caps=part, executor=NoWorkers())

@@ -6,7 +6,7 @@ import os
 from collections import Counter
 
 import pytest
-from running import written
+from running import NoWorkers, written
 
 from sn_eval.poc import run as running
 from sn_eval.poc import worker
@@ -28,20 +28,6 @@ PRICES = {
 @pytest.fixture(autouse=True)
 def no_pause(monkeypatch):
     monkeypatch.setattr(running, "PAUSE", 0.0)
-
-
-class NoWorkers:
-    """An executor that must not be needed."""
-
-    slots = 1
-
-    def start(self, crew, steps):
-        raise AssertionError("a model would be loaded")
-
-    submit = next = start
-
-    def close(self):
-        pass
 
 
 def failing(monkeypatch, error, when):
